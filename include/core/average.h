@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * average: all clocks to one group phase and rate, and a verdict on each clock.
+ *
+ * The rule (Gusella and Zatti's fault-tolerant average with the median in the
+ * place of the largest agreeing set):
+ *
+ *   m_p = median of the voters' phases,  m_r = median of their rates
+ *   g   = 8 * median offset sd + 1 us,   h   = 8 * median frequency sd + 1e-8
+ *         (medians over all clocks present but the one that measures: it has none)
+ *   members = voters with |p - m_p| <= g and |r - m_r| <= h
+ *   group phase, group rate = mean over the members
+ *
+ * At a cold start (nobody was synchronised) g = 10 s and h = 500 ppm, so that
+ * clocks far apart still average, but a clock that the kernel cannot steer
+ * (beyond 500 ppm) does not take part.
+ *
+ * Median first, so fewer than half of the voters can never move the group by
+ * more than g.
+ *
+ * Quorum: the round counts only if more than half of the voters are members,
+ * and at least `quorum` of them.  So at a cold start {0, 500 ms} gives 250 ms
+ * and {0, 500 ms, 1 s} gives 500 ms, all counted; among clocks that were
+ * synchronised {0, 500 ms} and {0, 500 ms, 1 s} give no group phase at all:
+ * nobody can say who is wrong, and nobody is moved.
+ *
+ * References: if any voter is marked as one, only references vote, and one is
+ * quorum enough; the others follow.
+ */
+#ifndef BERKELEY_CORE_AVERAGE_H
+#define BERKELEY_CORE_AVERAGE_H
+
+#include "core/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct average_clock {
+    int64_t phase_ns;      /* p = theta + A: corrected clock minus the master's RAW; a valid timestamp */
+    double rate_ppb;       /* r = (1 + f)(1 + phi) - 1 */
+    double phase_sd_ns;    /* 0: the clock that all others are measured against */
+    double rate_sd_ppb;
+    bool votes;            /* is in the group already, or it is a cold start */
+    bool reference;        /* named by the configuration; votes alone */
+
+    /* filled in by average_compute() */
+    enum clock_verdict verdict;
+};
+
+struct average_rule {
+    bool cold;
+    unsigned quorum; /* fewest members that may speak for the group; >= 1 */
+};
+
+struct average {
+    int64_t phase_ns;   /* group phase */
+    double rate_ppb;    /* group rate */
+    double phase_sd_ns; /* of the mean, from the members' own */
+    double rate_sd_ppb;
+    int64_t gate_ns;    /* g */
+    double gate_ppb;    /* h */
+    int64_t spread_ns;  /* largest minus smallest phase among the members */
+    unsigned voters;
+    unsigned members;
+};
+
+/*
+ * 0 with *average set and every clock's verdict filled in: VERDICT_COUNTED or
+ * VERDICT_REFERENCE (a member), VERDICT_NOISY (outside a gate, but within 8 of
+ * its own sd), VERDICT_FAR, VERDICT_FAST, and for clocks that do not vote
+ * VERDICT_NEWCOMER if outside the gates, VERDICT_COUNTED if inside (it may vote
+ * next time; it is not in this mean).
+ * -EAGAIN: no quorum; verdicts are all VERDICT_NO_QUORUM for voters and
+ * VERDICT_NEWCOMER for others; *average holds the medians' gates and the counts
+ * but no phase or rate.  -ENOMEM, -EINVAL (no clock at all): nothing is written.
+ */
+int average_compute(struct average_clock *clocks, size_t count, const struct average_rule *rule,
+                    struct average *average);
+
+/* The gates' verdict on one clock against a phase and rate known otherwise. */
+enum clock_verdict average_judge(const struct average_clock *clock, int64_t phase_ns,
+                                 double rate_ppb, int64_t gate_ns, double gate_ppb);
+
+#endif

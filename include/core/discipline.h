@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * discipline: from the map a clock should follow to what its kernel is told,
+ * once a second: frequency, slew, bound, state.
+ *
+ * The rules of harmlessness live here.  The frequency ordered is always the
+ * learned one.  A slew ordered is never more than what is outstanding, so that
+ * it ends by itself when nobody orders again.  Nothing steps back, ever.
+ *
+ * The kernel delivers a quarter of an ordered slew in each second (PLL at time
+ * constant 0), so a limit of L ppm is kept by ordering at most 4 * L * 1 s.
+ */
+#ifndef BERKELEY_CORE_DISCIPLINE_H
+#define BERKELEY_CORE_DISCIPLINE_H
+
+#include "core/timestamp.h"
+#include "core/wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DISCIPLINE_FREQ_LIMIT_PPB 500000.0 /* what ADJ_FREQUENCY can hold */
+
+struct discipline_limits {
+    double max_slew_ppm;        /* after the first synchronisation; 1 .. 500 .. */
+    double initial_slew_ppm;    /* before it */
+    int64_t step_threshold_ns;  /* step once at start above this; 0 = never */
+    int64_t panic_threshold_ns; /* refuse larger corrections after the first synchronisation */
+    int64_t holdover_limit_ns;  /* how long holdover is called that */
+    int64_t asymmetry_max_ns;   /* declared limit of path asymmetry; < 0 = not declared */
+};
+
+/* The kernel's clock as read once a second. */
+struct clock_status {
+    struct reading now;
+    double freq_ppb;       /* frequency in force */
+    int64_t slew_left_ns;  /* ordered earlier and not delivered yet, chunk under way included */
+    int64_t underway_ns;   /* of it: the chunk that the kernel will deliver whatever is ordered */
+    bool jumped;           /* RAW or the machine stood still (suspend): nothing older holds */
+    bool observed;         /* only measured: nobody carries out orders here */
+};
+
+/* What the kernel shall be told. */
+struct order {
+    double freq_ppb;
+    int64_t slew_ns;      /* replaces whatever is outstanding, the chunk under way excepted */
+    int64_t maxerror_ns;  /* the bound */
+    int64_t esterror_ns;
+    bool synchronised;    /* STA_UNSYNC cleared */
+};
+
+/* What the group asks of this clock; from CORRECT, or from the master itself. */
+struct target {
+    struct map map;
+    int64_t correction_ns;
+    int64_t offset_sd_ns;
+    double freq_sd_ppb;
+    int64_t asymmetry_ns;
+    bool in;              /* the group counts this clock: it is synchronised */
+};
+
+/* What happened in a tick besides the order: a bit each. */
+enum discipline_event {
+    DISCIPLINE_STATE = 1 << 0,    /* the state changed */
+    DISCIPLINE_STEP = 1 << 1,     /* *step_ns shall be added to the clock before the order */
+    DISCIPLINE_FOREIGN = 1 << 2,  /* somebody else set the clock; *foreign_ns tells by how much */
+    DISCIPLINE_JUMPED = 1 << 3,   /* suspend: the map is forgotten */
+    DISCIPLINE_PANIC = 1 << 4,    /* the outstanding correction is beyond panic_threshold */
+    DISCIPLINE_BEYOND = 1 << 5,   /* the frequency asked for is beyond the kernel's 500 ppm (said once) */
+};
+
+struct discipline_outcome {
+    unsigned events;
+    bool steer;             /* the order is to be carried out (false until the first map came) */
+    struct order order;
+    int64_t step_ns;
+    int64_t foreign_ns;
+    int64_t outstanding_ns; /* map minus measured A: what is still to be corrected */
+    double wanted_ppb;      /* with DISCIPLINE_BEYOND: the frequency asked for */
+};
+
+struct discipline;
+
+struct discipline *discipline_new(const struct discipline_limits *limits);
+void discipline_free(struct discipline *discipline);
+void discipline_limit(struct discipline *discipline, const struct discipline_limits *limits);
+
+/* A new map to follow.  0; -ERANGE for one no clock could follow (frequency
+ * beyond 1 %, stamps out of range, NaN): the old map stays. */
+int discipline_follow(struct discipline *discipline, const struct target *target);
+
+/* The group does not count this clock any more, or left it alone: keep
+ * frequency and finish the slew, but do not claim to be synchronised. */
+void discipline_disown(struct discipline *discipline);
+
+/* Nobody tells the group's time any more (connection or quorum lost):
+ * synchronised becomes holdover. */
+void discipline_hold(struct discipline *discipline);
+
+/* Once a second.  The outcome is complete in every case. */
+void discipline_tick(struct discipline *discipline, const struct clock_status *status,
+                     struct discipline_outcome *outcome);
+
+enum sync_state discipline_state(const struct discipline *discipline);
+
+/* |error to group time| <= this at RAW time raw_ns; INT64_MAX while nothing is
+ * known.  The part that path asymmetry may hide is included. */
+int64_t discipline_bound(const struct discipline *discipline, const struct reading *now);
+
+/* Goes up whenever samples taken before lose their meaning. */
+uint32_t discipline_epoch(const struct discipline *discipline);
+
+#endif

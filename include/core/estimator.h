@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * estimator: one link between two RAW clocks, from frames to offset, frequency,
+ * delay and how uncertain they are.
+ *
+ * Every frame that crosses is one observation.  RAW clocks are never corrected,
+ * so no correction disturbs what is estimated here.
+ */
+#ifndef BERKELEY_CORE_ESTIMATOR_H
+#define BERKELEY_CORE_ESTIMATOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum direction {
+    FORWARD = 0,  /* master to slave: POLL, CORRECT */
+    BACKWARD = 1, /* slave to master: REPLY */
+};
+
+struct estimate {
+    int64_t offset_ns;    /* theta: slave RAW minus master RAW at the asked instant */
+    double freq_ppb;      /* f: how much faster the slave's RAW runs */
+    double delay_ns;      /* d: base one-way delay */
+    double offset_sd_ns;  /* of offset_ns at the asked instant */
+    double freq_sd_ppb;
+    double jitter_ns;     /* how much the single exchanges scatter */
+    unsigned samples;     /* rounds behind it */
+};
+
+struct estimator;
+
+/* Owned by the caller; NULL when out of memory. */
+struct estimator *estimator_new(void);
+void estimator_free(struct estimator *estimator);
+
+/* Forget everything: the link or one of its clocks is not what it was. */
+void estimator_reset(struct estimator *estimator);
+
+/* One frame: the master's RAW stamp of its departure or arrival and the
+ * slave's.  The caller has matched and checked it (core/exchange.h).  Returns
+ * true when this observation made the estimator start afresh because the
+ * slave's RAW clock evidently jumped. */
+bool estimator_observe(struct estimator *estimator, enum direction direction, int64_t master_raw_ns,
+                       int64_t slave_raw_ns);
+
+/* The estimate for an instant of the master's RAW clock.  0, or -ENODATA while
+ * there is too little to tell offset and frequency apart. */
+int estimator_estimate(const struct estimator *estimator, int64_t master_raw_ns,
+                       struct estimate *estimate);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * master: the rounds of a group as a state machine.
+ *
+ * Each round: POLL every slave in parallel (a few exchanges, a short gap apart),
+ * collect REPLYs until everyone who answered last time has answered or the
+ * deadline is there, average all clocks with the master's own, send each slave
+ * its CORRECT, and follow one's own map.  Rounds start on a fixed beat that no
+ * slave can delay.
+ */
+#ifndef BERKELEY_CORE_MASTER_H
+#define BERKELEY_CORE_MASTER_H
+
+#include "core/discipline.h"
+#include "core/machine.h"
+
+#define MASTER_REFERENCES_MAX 16
+
+struct master_config {
+    char name[WIRE_NAME_SIZE];
+    char group[WIRE_NAME_SIZE];
+    int64_t interval_ns; /* one round's beat */
+    unsigned exchanges;  /* per round, 1 .. 8 */
+    unsigned quorum;     /* fewest counted clocks, the master included */
+    unsigned max_slaves;
+    bool discipline;     /* false: the master's own clock is measured, not moved */
+    struct discipline_limits limits;
+    char references[MASTER_REFERENCES_MAX][WIRE_NAME_SIZE]; /* names; unused ones empty */
+};
+
+struct master;
+
+/* NULL when out of memory. */
+struct master *master_new(const struct master_config *config, const struct reading *now);
+void master_free(struct master *master);
+
+/* Takes effect from the next round on; name and group never change. */
+void master_configure(struct master *master, const struct master_config *config);
+
+void master_handle(struct master *master, const struct event *event, struct actions *actions);
+
+/* RAW time at which EVENT_WAKE shall be handed over next. */
+int64_t master_wake_at(const struct master *master);
+
+void master_summary(const struct master *master, const struct reading *now, struct summary *summary);
+
+#endif

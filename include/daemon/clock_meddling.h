@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * clock_meddling: what another program changed in the kernel's clock, and who
+ * it may have been.
+ */
+#ifndef BERKELEY_DAEMON_CLOCK_MEDDLING_H
+#define BERKELEY_DAEMON_CLOCK_MEDDLING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The kernel's clock as it was left, or as it was found. */
+struct clock_settings {
+    int64_t second;      /* of the corrected clock */
+    int64_t freq_scaled; /* 2^-16 ppm */
+    int64_t tick_us;
+    int64_t constant;
+    int64_t remainder_ns;
+    int64_t maxerror_us;
+    int64_t adjtime_us; /* what an adjtime(3) has left */
+    int status;
+};
+
+/* True if `found` differs from what the kernel itself makes of `left` in the
+ * seconds between: one line of old -> new values in `text` then.  follows: the
+ * remainder is where the law of clock_trail has it. */
+bool clock_meddling_describe(const struct clock_settings *left,
+                             const struct clock_settings *found, bool follows, char *text,
+                             size_t size);
+
+/* The running time services by name, "chrony.service or ntp.service": those
+ * that have a directory in `units`.  "another program" if there are none, or
+ * units is NULL. */
+void clock_meddling_culprit(const char *units, char *text, size_t size);
+
+#endif

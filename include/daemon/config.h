@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config: /etc/berkeley.conf and /etc/berkeley.conf.d, by one table.
+ *
+ * The table (src/daemon/config_table.c) names every key with its type, unit,
+ * default, smallest and largest value, help text and place in struct config.
+ * Parsing, errors, --check, --print-config and the sample file all come from it.
+ */
+#ifndef BERKELEY_DAEMON_CONFIG_H
+#define BERKELEY_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_FILE "/etc/berkeley.conf"
+#define CONFIG_NAME_SIZE 64
+#define CONFIG_ADDRESS_SIZE 128
+#define CONFIG_PATH_SIZE 256
+#define CONFIG_LISTEN_MAX 16
+#define CONFIG_REFERENCES_MAX 16
+
+enum config_authentication {
+    CONFIG_AUTH_LOOPBACK = 0, /* "loopback": none, and so only loopback addresses */
+    CONFIG_AUTH_NONE,         /* "none": any address, whoever it is */
+};
+
+enum config_clock_kind {
+    CONFIG_CLOCK_KERNEL = 0, /* "kernel" */
+    CONFIG_CLOCK_EMULATED,   /* "emulated" */
+};
+
+struct config {
+    char name[CONFIG_NAME_SIZE];  /* empty in the file: the host name is put in */
+    char group[CONFIG_NAME_SIZE];
+    int authentication; /* enum config_authentication */
+    int log_level;      /* LOG_ERR .. LOG_DEBUG */
+    struct {
+        char listen[CONFIG_LISTEN_MAX][CONFIG_ADDRESS_SIZE]; /* numeric; "" = unused */
+        int64_t port;
+        int64_t interval_ns;
+        int64_t exchanges;
+        int64_t quorum;
+        int64_t max_slaves;
+        char references[CONFIG_REFERENCES_MAX][CONFIG_NAME_SIZE];
+    } master;
+    struct {
+        char master[CONFIG_ADDRESS_SIZE]; /* host name or address */
+        int64_t port;
+        int64_t retry_min_ns, retry_max_ns;
+    } slave;
+    struct {
+        int kind; /* enum config_clock_kind */
+        bool discipline;
+        double max_slew_ppm, initial_slew_ppm;
+        int64_t step_threshold_ns; /* 0: never */
+        int64_t panic_threshold_ns;
+        int64_t holdover_limit_ns;
+        int64_t asymmetry_max_ns;  /* -1: not declared */
+    } clock;
+    struct {
+        char file[CONFIG_PATH_SIZE];
+        int64_t offset_ns;
+        double frequency_ppm, wander_ppm;
+        int64_t seed;
+    } emulated;
+};
+
+/* One line for a person: "FILE:LINE: KEY: found WHAT; allowed is WHAT". */
+#define CONFIG_ERROR_SIZE 512
+
+/* Reads the file, then every *.conf of FILE.d ("/etc/berkeley.conf" ->
+ * "/etc/berkeley.conf.d") in name order, each later setting winning; checks all
+ * of it together.  0, or -errno with *config untouched and the line in `error`:
+ * -EACCES if a file may not be read, -EINVAL for anything in it that is wrong,
+ * -ENOENT if the main file is missing. */
+int config_load(const char *path, struct config *config, char error[CONFIG_ERROR_SIZE]);
+
+/* All defaults (name: the host's). */
+void config_defaults(struct config *config);
+
+/* The settings in force as a file that config_load() reads back to the same. */
+void config_print(const struct config *config, FILE *out);
+
+/* The commented sample file; config/berkeley.conf is this, byte for byte. */
+void config_sample(FILE *out);
+
+/* Calls back for each key whose value differs; live: takes effect by a reload. */
+void config_compare(const struct config *before, const struct config *after,
+                    void (*differs)(const char *key, bool live, void *context), void *context);
+
+/* Keys that a reload cannot change, from `running` into `fresh`. */
+void config_keep(const struct config *running, struct config *fresh);
+
+/* The n-th key's path ("master.interval"), NULL beyond the last: for tests. */
+const char *config_key(size_t n);
+
+#endif

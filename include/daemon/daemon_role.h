@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* daemon_role: master or slave behind one face, and the way from configuration to either. */
+#ifndef BERKELEY_DAEMON_DAEMON_ROLE_H
+#define BERKELEY_DAEMON_DAEMON_ROLE_H
+
+#include "core/machine.h"
+#include "daemon/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct role {
+    const char *name; /* "master", "slave" */
+    bool master;
+    /* NULL when out of memory. adjusts: the clock can be steered. */
+    void *(*create)(const struct config *config, bool adjusts, uint32_t precision_ns,
+                    const struct reading *now);
+    void (*configure)(void *machine, const struct config *config, bool adjusts);
+    void (*handle)(void *machine, const struct event *event, struct actions *actions);
+    int64_t (*wake_at)(const void *machine);
+    void (*summarise)(const void *machine, const struct reading *now, struct summary *summary);
+    void (*destroy)(void *machine);
+};
+
+extern const struct role role_master;
+extern const struct role role_slave;
+
+#endif

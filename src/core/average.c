@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/average.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define GATE_SD 8.0                     /* g and h in units of the median sd */
+#define GATE_PHASE_FLOOR_NS 1000.0      /* what agreement better than a microsecond is not asked for */
+#define GATE_RATE_FLOOR_PPB 10.0        /* 1e-8: an undisciplined crystal's wander over a minute */
+#define GATE_COLD_PHASE_NS (10 * NS_PER_S)
+#define GATE_COLD_RATE_PPB 500000.0     /* what the kernel can steer */
+
+/* Figures in columns, to be sorted: phases and rates of the voters, sds of all
+ * clocks that have one (the clock that all are measured against has none). */
+struct columns {
+    double *phase_ns; /* relative to the first clock's: doubles are exact enough then */
+    double *rate_ppb;
+    double *phase_sd_ns;
+    double *rate_sd_ppb;
+    size_t voters;
+    size_t measured;
+};
+
+static int compare_doubles(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* The middle value, or the mean of the two middle ones; 0 without any. */
+static double median(double *values, size_t count)
+{
+    if (count == 0)
+        return 0;
+    qsort(values, count, sizeof *values, compare_doubles);
+    if (count % 2 == 1)
+        return values[count / 2];
+    return values[count / 2 - 1] / 2 + values[count / 2] / 2;
+}
+
+static bool only_references(const struct average_clock *clocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (clocks[i].votes && clocks[i].reference)
+            return true;
+    return false;
+}
+
+static bool is_voter(const struct average_clock *clock, bool references)
+{
+    return clock->votes && (clock->reference || !references);
+}
+
+/* Exact for clocks within 100 days of each other; phases are within the limits
+ * of core/timestamp.h, so nothing overflows. */
+static double phase_difference(int64_t a_ns, int64_t b_ns)
+{
+    return (double)(a_ns - b_ns);
+}
+
+enum clock_verdict average_judge(const struct average_clock *clock, int64_t phase_ns,
+                                 double rate_ppb, int64_t gate_ns, double gate_ppb)
+{
+    double phase_off = fabs(phase_difference(clock->phase_ns, phase_ns));
+    double rate_off = fabs(clock->rate_ppb - rate_ppb);
+    bool near = phase_off <= (double)gate_ns;
+    bool alike = rate_off <= gate_ppb;
+
+    if (near && alike)
+        return VERDICT_COUNTED;
+    if ((near || phase_off <= GATE_SD * clock->phase_sd_ns + GATE_PHASE_FLOOR_NS) &&
+        (alike || rate_off <= GATE_SD * clock->rate_sd_ppb + GATE_RATE_FLOOR_PPB))
+        return VERDICT_NOISY;
+    return alike ? VERDICT_FAR : VERDICT_FAST;
+}
+
+static int columns_fill(struct columns *columns, const struct average_clock *clocks, size_t count,
+                        bool references)
+{
+    double *block = calloc(count, 4 * sizeof *block);
+
+    if (!block)
+        return -ENOMEM;
+    *columns = (struct columns){.phase_ns = block,
+                                .rate_ppb = block + count,
+                                .phase_sd_ns = block + 2 * count,
+                                .rate_sd_ppb = block + 3 * count};
+    for (size_t i = 0; i < count; i++) {
+        const struct average_clock *clock = &clocks[i];
+
+        if (clock->phase_sd_ns > 0) {
+            columns->phase_sd_ns[columns->measured] = clock->phase_sd_ns;
+            columns->rate_sd_ppb[columns->measured++] = clock->rate_sd_ppb;
+        }
+        if (!is_voter(clock, references))
+            continue;
+        columns->phase_ns[columns->voters] = phase_difference(clock->phase_ns, clocks[0].phase_ns);
+        columns->rate_ppb[columns->voters++] = clock->rate_ppb;
+    }
+    return 0;
+}
+
+/* g = 8 median sd + 1 us,  h = 8 median frequency sd + 1e-8 */
+static void set_gates(struct columns *columns, bool cold, struct average *average)
+{
+    average->gate_ns = GATE_COLD_PHASE_NS;
+    average->gate_ppb = GATE_COLD_RATE_PPB;
+    if (cold)
+        return;
+    average->gate_ns = timestamp_round(GATE_SD * median(columns->phase_sd_ns, columns->measured) +
+                                       GATE_PHASE_FLOOR_NS);
+    average->gate_ppb =
+        GATE_SD * median(columns->rate_sd_ppb, columns->measured) + GATE_RATE_FLOOR_PPB;
+}
+
+/* Judges the voters against the medians and takes the mean over the members. */
+static void take_mean(struct average_clock *clocks, size_t count, bool references,
+                      int64_t median_phase_ns, double median_rate_ppb, struct average *average)
+{
+    double phase = 0, rate = 0, phase_var = 0, rate_var = 0;
+    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+
+    for (size_t i = 0; i < count; i++) {
+        struct average_clock *clock = &clocks[i];
+
+        if (!is_voter(clock, references))
+            continue;
+        average->voters++;
+        clock->verdict = average_judge(clock, median_phase_ns, median_rate_ppb, average->gate_ns,
+                                       average->gate_ppb);
+        if (clock->verdict != VERDICT_COUNTED)
+            continue;
+        average->members++;
+        phase += (double)(clock->phase_ns - median_phase_ns);
+        rate += clock->rate_ppb;
+        phase_var += clock->phase_sd_ns * clock->phase_sd_ns;
+        rate_var += clock->rate_sd_ppb * clock->rate_sd_ppb;
+        lowest = clock->phase_ns < lowest ? clock->phase_ns : lowest;
+        highest = clock->phase_ns > highest ? clock->phase_ns : highest;
+    }
+    if (average->members == 0)
+        return;
+    average->phase_ns = median_phase_ns + timestamp_round(phase / average->members);
+    average->rate_ppb = rate / average->members;
+    average->phase_sd_ns = sqrt(phase_var) / average->members;
+    average->rate_sd_ppb = sqrt(rate_var) / average->members;
+    average->spread_ns = highest - lowest;
+}
+
+static bool has_quorum(const struct average *average, const struct average_rule *rule,
+                       bool references)
+{
+    unsigned fewest = references ? 1 : rule->quorum;
+
+    return 2 * average->members > average->voters && average->members >= fewest;
+}
+
+static void judge_others(struct average_clock *clocks, size_t count, bool references, bool quorum,
+                         const struct average *average)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct average_clock *clock = &clocks[i];
+
+        if (is_voter(clock, references)) {
+            if (!quorum)
+                clock->verdict = VERDICT_NO_QUORUM;
+            else if (clock->verdict == VERDICT_COUNTED && clock->reference)
+                clock->verdict = VERDICT_REFERENCE;
+            continue;
+        }
+        clock->verdict = VERDICT_NEWCOMER;
+        if (quorum && average_judge(clock, average->phase_ns, average->rate_ppb, average->gate_ns,
+                                    average->gate_ppb) == VERDICT_COUNTED)
+            clock->verdict = VERDICT_COUNTED;
+    }
+}
+
+int average_compute(struct average_clock *clocks, size_t count, const struct average_rule *rule,
+                    struct average *average)
+{
+    bool references = only_references(clocks, count);
+    struct average result = {0};
+    struct columns columns;
+    bool quorum = false;
+
+    if (count == 0)
+        return -EINVAL;
+    if (columns_fill(&columns, clocks, count, references) < 0)
+        return -ENOMEM;
+    set_gates(&columns, rule->cold, &result);
+    if (columns.voters > 0) {
+        int64_t phase_ns =
+            clocks[0].phase_ns + timestamp_round(median(columns.phase_ns, columns.voters));
+
+        take_mean(clocks, count, references, phase_ns, median(columns.rate_ppb, columns.voters),
+                  &result);
+        quorum = has_quorum(&result, rule, references);
+    }
+    free(columns.phase_ns);
+    judge_others(clocks, count, references, quorum, &result);
+    if (!quorum) {
+        result.phase_ns = 0;
+        result.rate_ppb = 0;
+    }
+    *average = result;
+    return quorum ? 0 : -EAGAIN;
+}

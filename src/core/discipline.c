@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/discipline.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNKS_PER_SLEW 4                     /* the kernel delivers a quarter a second */
+#define KERNEL_SLEW_LIMIT_NS (NS_PER_S / 2)   /* MAXPHASE */
+#define MAP_FREQ_LIMIT_PPB 1e7                /* 1 %: beyond any oscillator */
+#define SD_BOUND 3.0                          /* sds in the bound */
+#define HOLDOVER_WANDER_PPB 10.0              /* frequency random walk after one second, not known better */
+#define FOREIGN_FLOOR_NS NS_PER_MS            /* smaller meddling is simply corrected */
+#define FOREIGN_SLEW_SHARE 4                  /* at high rates the kernel delivers more or less than it
+                                                 says: up to 1/7 at the 0.5 s limit (1 / (1 - 1/8)) */
+#define FOREIGN_RATE_PPB 1000000.0            /* a frequency meddled with between two ticks */
+
+struct discipline {
+    struct discipline_limits limits;
+    struct target target;
+    bool has_target;
+    bool steering;    /* a map was followed once: the kernel holds what we told it */
+    bool was_in;      /* the first synchronisation is behind us */
+    bool stepped;     /* the one step is used up */
+    bool beyond_said;
+    enum sync_state state;
+    enum sync_state said;     /* last state announced by an event */
+    int64_t held_raw_ns;      /* holdover since; set by the first tick in it */
+    bool held_known;
+    uint32_t epoch;
+
+    bool has_last;            /* figures of the last tick, for telling foreign steps */
+    struct reading last;
+    double last_freq_ppb;
+    int64_t last_slew_ns;     /* outstanding after that tick's order */
+};
+
+struct discipline *discipline_new(const struct discipline_limits *limits)
+{
+    struct discipline *discipline = calloc(1, sizeof *discipline);
+
+    if (discipline)
+        discipline->limits = *limits;
+    return discipline;
+}
+
+void discipline_free(struct discipline *discipline)
+{
+    free(discipline);
+}
+
+void discipline_limit(struct discipline *discipline, const struct discipline_limits *limits)
+{
+    discipline->limits = *limits;
+}
+
+static bool target_possible(const struct target *target)
+{
+    const struct map *map = &target->map;
+
+    return timestamp_valid(map->raw_ns) && timestamp_valid(map->total_ns) &&
+           fabs(map->freq_ppb) <= MAP_FREQ_LIMIT_PPB && target->offset_sd_ns >= 0 &&
+           target->freq_sd_ppb >= 0 && target->asymmetry_ns >= 0;
+}
+
+int discipline_follow(struct discipline *discipline, const struct target *target)
+{
+    if (!target_possible(target))
+        return -ERANGE;
+    discipline->target = *target;
+    discipline->has_target = true;
+    discipline->steering = true;
+    discipline->state = target->in ? SYNC_SYNCHRONISED : SYNC_UNSYNCHRONISED;
+    discipline->was_in |= target->in;
+    discipline->held_known = false;
+    return 0;
+}
+
+void discipline_disown(struct discipline *discipline)
+{
+    discipline->state = SYNC_UNSYNCHRONISED;
+}
+
+void discipline_hold(struct discipline *discipline)
+{
+    if (discipline->state != SYNC_SYNCHRONISED)
+        return;
+    discipline->state = SYNC_HOLDOVER;
+    discipline->held_known = false;
+}
+
+enum sync_state discipline_state(const struct discipline *discipline)
+{
+    return discipline->state;
+}
+
+uint32_t discipline_epoch(const struct discipline *discipline)
+{
+    return discipline->epoch;
+}
+
+/* bound = |outstanding| + 3 sd + asymmetry + 3 (sd_f t + W t^1.5 / sqrt 3) */
+static int64_t bound_of(const struct discipline *discipline, int64_t outstanding_ns,
+                        int64_t raw_ns)
+{
+    const struct target *target = &discipline->target;
+    double age_s = fabs((double)(raw_ns - target->map.raw_ns)) / 1e9;
+    int64_t asymmetry_ns = target->asymmetry_ns;
+    double bound;
+
+    if (discipline->limits.asymmetry_max_ns >= 0 &&
+        asymmetry_ns > discipline->limits.asymmetry_max_ns)
+        asymmetry_ns = discipline->limits.asymmetry_max_ns;
+    bound = (double)timestamp_abs(outstanding_ns) + (double)asymmetry_ns +
+            SD_BOUND * ((double)target->offset_sd_ns + target->freq_sd_ppb * age_s +
+                        HOLDOVER_WANDER_PPB * age_s * sqrt(age_s / 3));
+    return timestamp_round(bound);
+}
+
+static int64_t outstanding(const struct discipline *discipline, const struct reading *now)
+{
+    int64_t ahead_ns;
+
+    if (timestamp_sub(map_total_at(&discipline->target.map, now->raw_ns), now->total_ns,
+                      &ahead_ns) < 0)
+        return INT64_MAX;
+    return ahead_ns;
+}
+
+int64_t discipline_bound(const struct discipline *discipline, const struct reading *now)
+{
+    if (!discipline->has_target)
+        return INT64_MAX;
+    return bound_of(discipline, outstanding(discipline, now), now->raw_ns);
+}
+
+/* Suspend: RAW stood still while the world went on. */
+static void forget(struct discipline *discipline, struct discipline_outcome *outcome)
+{
+    discipline->has_target = false;
+    discipline->has_last = false;
+    discipline->state = SYNC_UNSYNCHRONISED;
+    discipline->epoch++;
+    outcome->events |= DISCIPLINE_JUMPED;
+}
+
+/* What A did since the last tick beyond what was ordered is somebody else's. */
+static void notice_foreign(struct discipline *discipline, const struct clock_status *status,
+                           struct discipline_outcome *outcome)
+{
+    int64_t span_ns = status->now.raw_ns - discipline->last.raw_ns;
+    int64_t delivered_ns = discipline->last_slew_ns - status->slew_left_ns;
+    int64_t moved_ns = status->now.total_ns - discipline->last.total_ns;
+    int64_t expected_ns = timestamp_drift(span_ns, discipline->last_freq_ppb) + delivered_ns;
+    int64_t tolerance_ns = FOREIGN_FLOOR_NS + timestamp_abs(delivered_ns) / FOREIGN_SLEW_SHARE +
+                           timestamp_drift(span_ns, FOREIGN_RATE_PPB);
+
+    if (timestamp_abs(moved_ns - expected_ns) <= tolerance_ns)
+        return;
+    outcome->events |= DISCIPLINE_FOREIGN;
+    outcome->foreign_ns = moved_ns - expected_ns;
+    discipline->state = SYNC_UNSYNCHRONISED;
+}
+
+static void age_holdover(struct discipline *discipline, int64_t raw_ns)
+{
+    if (discipline->state != SYNC_HOLDOVER)
+        return;
+    if (!discipline->held_known) {
+        discipline->held_known = true;
+        discipline->held_raw_ns = raw_ns;
+    }
+    if (raw_ns - discipline->held_raw_ns > discipline->limits.holdover_limit_ns)
+        discipline->state = SYNC_UNSYNCHRONISED;
+}
+
+/* The learned frequency, and what of the outstanding correction may be ordered. */
+static void order_slew(struct discipline *discipline, const struct clock_status *status,
+                       struct discipline_outcome *outcome)
+{
+    double rate_ppm = discipline->was_in ? discipline->limits.max_slew_ppm
+                                         : discipline->limits.initial_slew_ppm;
+    int64_t limit_ns = CHUNKS_PER_SLEW * timestamp_drift(NS_PER_S, rate_ppm * 1000);
+    double freq_ppb = discipline->target.map.freq_ppb;
+
+    if (limit_ns > KERNEL_SLEW_LIMIT_NS)
+        limit_ns = KERNEL_SLEW_LIMIT_NS;
+    outcome->order.slew_ns =
+        timestamp_clamp(outcome->outstanding_ns - status->underway_ns, limit_ns);
+    if (fabs(freq_ppb) > DISCIPLINE_FREQ_LIMIT_PPB) {
+        outcome->wanted_ppb = freq_ppb;
+        freq_ppb = copysign(DISCIPLINE_FREQ_LIMIT_PPB, freq_ppb);
+        if (!discipline->beyond_said)
+            outcome->events |= DISCIPLINE_BEYOND;
+        discipline->beyond_said = true;
+    } else {
+        discipline->beyond_said = false;
+    }
+    outcome->order.freq_ppb = freq_ppb;
+}
+
+static bool must_panic(const struct discipline *discipline, int64_t outstanding_ns)
+{
+    return discipline->was_in &&
+           timestamp_abs(outstanding_ns) > discipline->limits.panic_threshold_ns;
+}
+
+static bool must_step(const struct discipline *discipline, int64_t outstanding_ns)
+{
+    return !discipline->was_in && !discipline->stepped &&
+           discipline->limits.step_threshold_ns > 0 &&
+           timestamp_abs(outstanding_ns) > discipline->limits.step_threshold_ns;
+}
+
+/* Towards the target: panic, the one step, or a slew. */
+static void pursue(struct discipline *discipline, const struct clock_status *status,
+                   struct discipline_outcome *outcome)
+{
+    outcome->outstanding_ns = outstanding(discipline, &status->now);
+    if (status->observed)
+        return;
+    if (must_panic(discipline, outcome->outstanding_ns)) {
+        outcome->events |= DISCIPLINE_PANIC;
+        outcome->order.slew_ns = 0;
+        discipline->state = SYNC_UNSYNCHRONISED;
+        return;
+    }
+    if (must_step(discipline, outcome->outstanding_ns)) {
+        outcome->events |= DISCIPLINE_STEP;
+        outcome->step_ns = outcome->outstanding_ns - status->underway_ns;
+        outcome->outstanding_ns = 0;
+        discipline->stepped = true;
+    }
+    if (outcome->events & DISCIPLINE_STEP) {
+        outcome->order.freq_ppb = discipline->target.map.freq_ppb;
+        outcome->order.slew_ns = 0;
+        return;
+    }
+    order_slew(discipline, status, outcome);
+}
+
+static void remember(struct discipline *discipline, const struct clock_status *status,
+                     const struct discipline_outcome *outcome)
+{
+    discipline->has_last = true;
+    discipline->last = status->now;
+    discipline->last.total_ns += outcome->step_ns;
+    discipline->last_freq_ppb = outcome->order.freq_ppb;
+    discipline->last_slew_ns = status->underway_ns + outcome->order.slew_ns;
+}
+
+void discipline_tick(struct discipline *discipline, const struct clock_status *status,
+                     struct discipline_outcome *outcome)
+{
+    struct order *order = &outcome->order;
+
+    *outcome = (struct discipline_outcome){
+        .order = {.freq_ppb = status->freq_ppb,
+                  .slew_ns = status->slew_left_ns - status->underway_ns,
+                  .maxerror_ns = INT64_MAX,
+                  .esterror_ns = INT64_MAX}};
+    if (status->jumped)
+        forget(discipline, outcome);
+    else if (discipline->has_last && !status->observed)
+        notice_foreign(discipline, status, outcome);
+    age_holdover(discipline, status->now.raw_ns);
+    if (discipline->has_target) {
+        pursue(discipline, status, outcome);
+        order->maxerror_ns = bound_of(discipline, outcome->outstanding_ns, status->now.raw_ns);
+        order->esterror_ns =
+            timestamp_abs(outcome->outstanding_ns) / 2 + discipline->target.offset_sd_ns;
+    }
+    outcome->steer = discipline->steering && !status->observed;
+    order->synchronised = discipline->state != SYNC_UNSYNCHRONISED;
+    if (discipline->state != discipline->said)
+        outcome->events |= DISCIPLINE_STATE;
+    discipline->said = discipline->state;
+    remember(discipline, status, outcome);
+}

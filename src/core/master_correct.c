@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a round's decision means for each clock: CORRECT for the slaves, a
+ * target for the master's own discipline. */
+#include "master_state.h"
+
+#include <math.h>
+
+static bool is_in(enum clock_verdict verdict)
+{
+    return verdict == VERDICT_COUNTED || verdict == VERDICT_REFERENCE || verdict == VERDICT_NOISY;
+}
+
+/* A clock that is left alone keeps the map it has. */
+static bool gets_map(enum clock_verdict verdict)
+{
+    return verdict == VERDICT_COUNTED || verdict == VERDICT_NOISY ||
+           verdict == VERDICT_NEWCOMER || verdict == VERDICT_OBSERVER;
+}
+
+/* At the slave's RAW time R0 = M + theta its clock shall show the group's time
+ * M + G, so A0 = G - theta; and phi = (1 + group rate) / (1 + f) - 1. */
+static bool map_for(const struct master *master, const struct estimate *estimate, int64_t raw_ns,
+                    struct map *map)
+{
+    double rate = master->group.freq_ppb / 1e9;
+    double freq = estimate->freq_ppb / 1e9;
+    int64_t group_ns = map_total_at(&master->group, raw_ns);
+
+    map->freq_ppb = ((1 + rate) / (1 + freq) - 1) * 1e9;
+    return timestamp_add(raw_ns, estimate->offset_ns, &map->raw_ns) == 0 &&
+           timestamp_sub(group_ns, estimate->offset_ns, &map->total_ns) == 0 &&
+           timestamp_valid(map->raw_ns) && timestamp_valid(map->total_ns);
+}
+
+static void fill_map(const struct master *master, struct peer *peer, int64_t raw_ns,
+                     struct wire_correct *correct)
+{
+    const struct estimate *estimate = &peer->estimate;
+    int64_t slave_total_ns;
+    struct map map;
+
+    if (!map_for(master, estimate, raw_ns, &map))
+        return;
+    slave_total_ns =
+        peer->slave.total_ns + timestamp_drift(map.raw_ns - peer->slave.raw_ns, peer->freq_ppb);
+    correct->has_map = gets_map(peer->standing.verdict);
+    if (correct->has_map)
+        peer->given_sd_ppb = estimate->freq_sd_ppb;
+    correct->map = map;
+    correct->correction_ns = map.total_ns - slave_total_ns;
+    correct->offset_sd_ns =
+        timestamp_round(hypot(estimate->offset_sd_ns, master->average.phase_sd_ns));
+    correct->freq_sd_fs =
+        wire_fs_from_ppb(hypot(estimate->freq_sd_ppb, master->average.rate_sd_ppb));
+    correct->asymmetry_ns = timestamp_round(estimate->delay_ns + master->mean_delay_ns);
+}
+
+static void correct_peer(struct master *master, uint32_t slot, const struct reading *now,
+                         struct actions *actions)
+{
+    struct peer *peer = &master->peers[slot];
+    enum clock_verdict verdict = peer->standing.verdict;
+    struct wire_frame frame = {.type = WIRE_CORRECT};
+    struct wire_correct *correct = &frame.correct;
+
+    if (!peer->welcomed || verdict == VERDICT_NONE || verdict == VERDICT_SILENT)
+        return;
+    correct->departure.sent = *now;
+    correct->round = master->round;
+    correct->epoch = peer->epoch;
+    correct->state = (uint8_t)discipline_state(master->discipline);
+    correct->verdict = (uint8_t)verdict;
+    correct->counted = (uint16_t)master->counted;
+    correct->present = (uint16_t)master->present;
+    if (master->formed)
+        fill_map(master, peer, now->raw_ns, correct);
+    frame.sequence = master_peer_sequence(peer);
+    actions_send(actions, slot, &frame);
+}
+
+/* The master's own clock: theta = 0, f = 0. */
+static void correct_own(struct master *master)
+{
+    enum clock_verdict verdict = master->own.verdict;
+    const struct target target = {
+        .map = master->group,
+        .correction_ns = 0,
+        .offset_sd_ns = timestamp_round(master->average.phase_sd_ns),
+        .freq_sd_ppb = master->average.rate_sd_ppb,
+        .asymmetry_ns = timestamp_round(master->mean_delay_ns),
+        .in = is_in(verdict) && verdict != VERDICT_OBSERVER,
+    };
+
+    if (!master->formed || verdict == VERDICT_NO_QUORUM || verdict == VERDICT_REFERENCE)
+        return;
+    if (is_in(verdict) && !master->quorum)
+        return;
+    if (gets_map(verdict))
+        (void)discipline_follow(master->discipline, &target);
+    else
+        discipline_disown(master->discipline);
+}
+
+void master_correct(struct master *master, const struct reading *now, struct actions *actions)
+{
+    correct_own(master);
+    for (uint32_t i = 0; i < master->peer_count; i++)
+        correct_peer(master, i, now, actions);
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/exchange.h"
+#include "master_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HELLO_TIMEOUT_NS (5 * NS_PER_S)
+#define SILENCE_FLOOR_NS (10 * NS_PER_S)
+#define SILENCE_ROUNDS 4
+
+void master_peer_free(struct master *master)
+{
+    for (size_t i = 0; i < master->peer_count; i++)
+        estimator_free(master->peers[i].estimator);
+    free(master->peers);
+}
+
+uint32_t master_peer_sequence(struct peer *peer)
+{
+    if (++peer->sequence == 0)
+        peer->sequence = 1;
+    return peer->sequence;
+}
+
+static struct peer *find(struct master *master, uint32_t peer)
+{
+    if (peer >= master->peer_count || !master->peers[peer].up)
+        return NULL;
+    return &master->peers[peer];
+}
+
+static struct note *note_peer(const struct peer *peer, enum note_kind kind, struct actions *actions)
+{
+    struct note *note = actions_note(actions, kind);
+
+    memcpy(note->name, peer->name, sizeof note->name);
+    memcpy(note->address, peer->address, sizeof note->address);
+    return note;
+}
+
+/* Keeps the estimator's memory for the slot's next tenant. */
+static void forget(struct peer *peer)
+{
+    struct estimator *estimator = peer->estimator;
+
+    if (estimator)
+        estimator_reset(estimator);
+    *peer = (struct peer){.estimator = estimator};
+}
+
+/* Without a note: the callers say it in their own words. */
+static void dismiss(struct master *master, uint32_t slot, enum bye_reason reason,
+                    struct actions *actions)
+{
+    struct peer *peer = &master->peers[slot];
+    struct wire_frame frame = {.type = WIRE_BYE, .sequence = master_peer_sequence(peer)};
+
+    frame.bye.reason = (uint8_t)reason;
+    actions_send(actions, slot, &frame);
+    actions_add(actions, ACTION_CLOSE, slot);
+    forget(peer);
+}
+
+void master_peer_close(struct master *master, uint32_t slot, enum bye_reason reason,
+                       struct actions *actions)
+{
+    struct peer *peer = &master->peers[slot];
+
+    note_peer(peer, peer->welcomed ? NOTE_SLAVE_LEFT : NOTE_PEER_REFUSED, actions)->reason = reason;
+    dismiss(master, slot, reason, actions);
+}
+
+static bool grow(struct master *master, size_t count)
+{
+    struct peer *peers = realloc(master->peers, count * sizeof *peers);
+
+    if (!peers)
+        return false;
+    memset(peers + master->peer_count, 0, (count - master->peer_count) * sizeof *peers);
+    master->peers = peers;
+    master->peer_count = count;
+    return true;
+}
+
+void master_peer_up(struct master *master, const struct event *event, struct actions *actions)
+{
+    struct peer *peer;
+
+    if (event->peer >= master->peer_count && !grow(master, (size_t)event->peer + 1)) {
+        actions_add(actions, ACTION_CLOSE, event->peer);
+        return;
+    }
+    peer = &master->peers[event->peer];
+    forget(peer);
+    if (!peer->estimator)
+        peer->estimator = estimator_new();
+    if (!peer->estimator) {
+        actions_add(actions, ACTION_CLOSE, event->peer);
+        return;
+    }
+    peer->up = true;
+    peer->heard_raw_ns = event->now.raw_ns;
+    memcpy(peer->address, event->up.address, sizeof peer->address);
+}
+
+void master_peer_down(struct master *master, uint32_t slot, struct actions *actions)
+{
+    struct peer *peer = find(master, slot);
+
+    if (!peer)
+        return;
+    if (peer->welcomed)
+        note_peer(peer, NOTE_SLAVE_LEFT, actions);
+    forget(peer);
+}
+
+void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *actions)
+{
+    int64_t limit_ns = SILENCE_ROUNDS * master->config.interval_ns;
+
+    if (limit_ns < SILENCE_FLOOR_NS)
+        limit_ns = SILENCE_FLOOR_NS;
+    for (uint32_t i = 0; i < master->peer_count; i++) {
+        const struct peer *peer = &master->peers[i];
+        int64_t silent_ns = raw_ns - peer->heard_raw_ns;
+
+        if (peer->up && silent_ns > (peer->welcomed ? limit_ns : HELLO_TIMEOUT_NS))
+            master_peer_close(master, i, BYE_TIMEOUT, actions);
+    }
+}
+
+static void refuse(struct peer *peer, enum refusal refusal, struct actions *actions)
+{
+    struct note *note = note_peer(peer, NOTE_FRAME_REFUSED, actions);
+
+    note->reason = refusal;
+    note->count = ++peer->refused;
+}
+
+/* Who else is connected as this node, or under this name? */
+static uint32_t find_twin(const struct master *master, const struct wire_hello *hello, bool *same)
+{
+    for (uint32_t i = 0; i < master->peer_count; i++) {
+        const struct peer *peer = &master->peers[i];
+
+        if (!peer->welcomed)
+            continue;
+        *same = memcmp(peer->id, hello->id, sizeof hello->id) == 0;
+        if (*same || strcmp(peer->name, hello->name) == 0)
+            return i;
+    }
+    return MACHINE_NO_PEER;
+}
+
+static unsigned count_welcomed(const struct master *master)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < master->peer_count; i++)
+        count += master->peers[i].welcomed;
+    return count;
+}
+
+/* Why this node cannot be taken in; 0 if it can.  An older connection of the
+ * same node gives way: it is most likely a dead one. */
+static unsigned objection(struct master *master, const struct wire_hello *hello,
+                          struct actions *actions)
+{
+    bool same = false;
+    uint32_t twin = find_twin(master, hello, &same);
+
+    if (strcmp(hello->group, master->config.group) != 0)
+        return BYE_GROUP;
+    if (strcmp(hello->name, master->config.name) == 0)
+        return BYE_NAME;
+    if (twin != MACHINE_NO_PEER && !same)
+        return BYE_NAME;
+    if (twin != MACHINE_NO_PEER) {
+        note_peer(&master->peers[twin], NOTE_SLAVE_REPLACED, actions);
+        dismiss(master, twin, BYE_RESTARTED, actions);
+    }
+    return count_welcomed(master) >= master->config.max_slaves ? BYE_FULL : 0;
+}
+
+static void say_welcome(struct master *master, uint32_t slot, struct actions *actions)
+{
+    struct peer *peer = &master->peers[slot];
+    struct wire_frame frame = {.type = WIRE_WELCOME, .sequence = master_peer_sequence(peer)};
+
+    frame.welcome.minor = peer->minor;
+    frame.welcome.state = (uint8_t)discipline_state(master->discipline);
+    frame.welcome.exchanges = (uint8_t)master->config.exchanges;
+    frame.welcome.interval_ns = master->config.interval_ns;
+    memcpy(frame.welcome.name, master->config.name, sizeof frame.welcome.name);
+    memcpy(frame.welcome.group, master->config.group, sizeof frame.welcome.group);
+    actions_send(actions, slot, &frame);
+}
+
+static uint8_t lower(uint8_t a, uint8_t b)
+{
+    return a < b ? a : b;
+}
+
+static void take_hello(struct master *master, uint32_t slot, const struct wire_hello *hello,
+                       int64_t raw_ns, struct actions *actions)
+{
+    struct peer *peer = &master->peers[slot];
+    unsigned reason;
+
+    memcpy(peer->name, hello->name, sizeof peer->name);
+    reason = objection(master, hello, actions);
+    if (reason) {
+        master_peer_close(master, slot, (enum bye_reason)reason, actions);
+        return;
+    }
+    memcpy(peer->id, hello->id, sizeof peer->id);
+    peer->kind = hello->kind;
+    peer->state = hello->state;
+    peer->minor = lower(hello->minor, WIRE_MINOR);
+    peer->freq_ppb = wire_ppb_from_fs(hello->freq_fs);
+    peer->reference = master_is_reference(master, hello->name);
+    peer->welcomed = true;
+    peer->answered_before = true;
+    say_welcome(master, slot, actions);
+    note_peer(peer, NOTE_SLAVE_JOINED, actions);
+    master_round_hurry(master, raw_ns);
+}
+
+static enum refusal check_reply(const struct master *master, const struct peer *peer,
+                                const struct wire_reply *reply, const struct event *event)
+{
+    const struct poll *poll = &peer->polls[reply->exchange % MASTER_EXCHANGES_MAX];
+
+    if (reply->round < master->round)
+        return REFUSAL_LATE;
+    if (reply->round > master->round || reply->exchange >= master->exchanges || !poll->sent)
+        return REFUSAL_ROUND;
+    if (poll->answered)
+        return REFUSAL_REPEATED;
+    if (reply->t1_raw_ns != poll->t1_raw_ns)
+        return REFUSAL_IMPOSSIBLE;
+    if (event->frame.arrived.raw_ns > master->deadline_raw_ns)
+        return REFUSAL_LATE;
+    return REFUSAL_NONE;
+}
+
+/* The slave's clock jumped: what was known of it holds no more. */
+static void note_jump(struct peer *peer, struct actions *actions)
+{
+    peer->standing.in = false;
+    note_peer(peer, NOTE_CLOCK_JUMPED, actions);
+}
+
+static void observe(struct peer *peer, const struct wire_reply *reply,
+                    const struct exchange *exchange, struct actions *actions)
+{
+    if (reply->epoch != peer->epoch) {
+        if (peer->epoch_known) {
+            estimator_reset(peer->estimator);
+            note_jump(peer, actions);
+        }
+        peer->epoch = reply->epoch;
+        peer->epoch_known = true;
+    }
+    if (reply->correct_sequence && reply->correct_sequence == peer->correct_sequence) {
+        estimator_observe(peer->estimator, FORWARD, peer->correct_raw_ns, reply->correct_raw_ns);
+        peer->correct_sequence = 0;
+    }
+    estimator_observe(peer->estimator, FORWARD, exchange->t1_ns, exchange->t2_ns);
+    if (estimator_observe(peer->estimator, BACKWARD, exchange->t4_ns, exchange->t3_ns))
+        note_jump(peer, actions);
+}
+
+static void take_reply(struct master *master, struct peer *peer, const struct wire_reply *reply,
+                       const struct event *event, struct actions *actions)
+{
+    enum refusal refusal = check_reply(master, peer, reply, event);
+    const struct exchange exchange = {.t1_ns = reply->t1_raw_ns,
+                                      .t2_ns = reply->t2_raw_ns,
+                                      .t3_ns = reply->departure.sent.raw_ns,
+                                      .t4_ns = event->frame.arrived.raw_ns};
+    int64_t offset_ns, delay_ns;
+    unsigned faults;
+
+    if (refusal == REFUSAL_NONE &&
+        exchange_measure(&exchange, master->deadline_raw_ns, &offset_ns, &delay_ns, &faults) < 0)
+        refusal = REFUSAL_IMPOSSIBLE;
+    if (refusal != REFUSAL_NONE) {
+        refuse(peer, refusal, actions);
+        return;
+    }
+    peer->polls[reply->exchange].answered = true;
+    peer->answers++;
+    peer->state = reply->state;
+    peer->slave = reply->departure.sent;
+    peer->freq_ppb = wire_ppb_from_fs(reply->freq_fs);
+    observe(peer, reply, &exchange, actions);
+}
+
+static void take_welcomed(struct master *master, uint32_t slot, const struct wire_frame *frame,
+                          const struct event *event, struct actions *actions)
+{
+    struct peer *peer = &master->peers[slot];
+
+    switch (frame->type) {
+    case WIRE_REPLY:
+        take_reply(master, peer, &frame->reply, event, actions);
+        break;
+    case WIRE_REPORT:
+        peer->state = frame->report.state;
+        peer->freq_ppb = wire_ppb_from_fs(frame->report.freq_fs);
+        if (frame->report.foreign)
+            peer->standing.in = false;
+        break;
+    default:
+        refuse(peer, REFUSAL_TURN, actions);
+        break;
+    }
+}
+
+void master_peer_frame(struct master *master, const struct event *event, struct actions *actions)
+{
+    struct peer *peer = find(master, event->peer);
+    struct wire_frame frame;
+    unsigned faults;
+
+    if (!peer)
+        return;
+    if (wire_decode(event->frame.bytes, event->frame.length, peer->minor, &frame, &faults) < 0) {
+        refuse(peer, refusal_from_faults(faults), actions);
+        master_peer_close(master, event->peer,
+                          faults & WIRE_FAULT_VERSION ? BYE_VERSION : BYE_PROTOCOL, actions);
+        return;
+    }
+    if (frame.type == WIRE_BYE) {
+        if (peer->welcomed)
+            note_peer(peer, NOTE_SLAVE_LEFT, actions)->reason = frame.bye.reason;
+        actions_add(actions, ACTION_CLOSE, event->peer);
+        forget(peer);
+        return;
+    }
+    if (peer->welcomed) {
+        peer->heard_raw_ns = event->now.raw_ns;
+        take_welcomed(master, event->peer, &frame, event, actions);
+    } else if (frame.type == WIRE_HELLO) {
+        peer->heard_raw_ns = event->now.raw_ns;
+        take_hello(master, event->peer, &frame.hello, event->now.raw_ns, actions);
+    } else {
+        refuse(peer, REFUSAL_TURN, actions);
+        master_peer_close(master, event->peer, BYE_PROTOCOL, actions);
+    }
+}
+
+void master_peer_sent(struct master *master, const struct event *event)
+{
+    struct peer *peer = find(master, event->peer);
+
+    if (!peer)
+        return;
+    if (event->sent.type == WIRE_CORRECT) {
+        peer->correct_sequence = event->sent.sequence;
+        peer->correct_raw_ns = event->sent.raw_ns;
+        return;
+    }
+    for (unsigned i = 0; event->sent.type == WIRE_POLL && i < MASTER_EXCHANGES_MAX; i++) {
+        if (peer->polls[i].sequence != event->sent.sequence)
+            continue;
+        peer->polls[i].sent = true;
+        peer->polls[i].t1_raw_ns = event->sent.raw_ns;
+    }
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "master_state.h"
+
+#include <string.h>
+
+#define EXCHANGE_GAP_NS (20 * NS_PER_MS)  /* between the exchanges of a round: longer than a queue lives */
+#define REPLY_TIMEOUT_NS NS_PER_S
+#define DEADLINE_MARGIN_NS (100 * NS_PER_MS) /* a round is decided this long before the next one */
+#define FAST_INTERVAL_NS (500 * NS_PER_MS)
+#define FAST_ROUNDS 8
+
+int64_t master_round_interval(const struct master *master)
+{
+    if (master->fast_left > 0 && master->config.interval_ns > FAST_INTERVAL_NS)
+        return FAST_INTERVAL_NS;
+    return master->config.interval_ns;
+}
+
+void master_round_hurry(struct master *master, int64_t raw_ns)
+{
+    master->fast_left = FAST_ROUNDS;
+    master->quiet_rounds = 0;
+    if (master->next_raw_ns > raw_ns + FAST_INTERVAL_NS)
+        master->next_raw_ns = raw_ns + FAST_INTERVAL_NS;
+}
+
+static void begin(struct master *master, const struct reading *now)
+{
+    int64_t interval_ns = master_round_interval(master);
+    int64_t wait_ns;
+
+    master->round++;
+    master->exchange = 0;
+    master->exchanges = master->config.exchanges;
+    master->quiet_rounds++;
+    if (master->fast_left > 0)
+        master->fast_left--;
+    for (size_t i = 0; i < master->peer_count; i++) {
+        struct peer *peer = &master->peers[i];
+
+        if (peer->polls[0].sequence)
+            peer->answered_before = peer->answers > 0;
+        peer->answers = 0;
+        memset(peer->polls, 0, sizeof peer->polls);
+    }
+    wait_ns = (int64_t)(master->exchanges - 1) * EXCHANGE_GAP_NS + REPLY_TIMEOUT_NS;
+    if (wait_ns > interval_ns - DEADLINE_MARGIN_NS)
+        wait_ns = interval_ns - DEADLINE_MARGIN_NS;
+    master->start_raw_ns = now->raw_ns;
+    master->deadline_raw_ns = now->raw_ns + wait_ns;
+    master->next_raw_ns += interval_ns;
+    if (master->next_raw_ns <= master->deadline_raw_ns)
+        master->next_raw_ns = now->raw_ns + interval_ns;
+    master->phase = PHASE_POLLING;
+}
+
+static void poll_everyone(struct master *master, const struct reading *now, struct actions *actions)
+{
+    for (uint32_t i = 0; i < master->peer_count; i++) {
+        struct peer *peer = &master->peers[i];
+        struct wire_frame frame = {.type = WIRE_POLL};
+
+        if (!peer->welcomed)
+            continue;
+        frame.sequence = master_peer_sequence(peer);
+        frame.poll.departure.sent = *now;
+        frame.poll.round = master->round;
+        frame.poll.exchange = (uint8_t)master->exchange;
+        peer->polls[master->exchange].sequence = frame.sequence;
+        actions_send(actions, i, &frame);
+    }
+    if (++master->exchange == master->exchanges)
+        master->phase = PHASE_WAITING;
+}
+
+static bool is_waited_for(const struct peer *peer)
+{
+    if (!peer->welcomed || !peer->answered_before)
+        return false;
+    for (unsigned i = 0; i < MASTER_EXCHANGES_MAX; i++)
+        if (peer->polls[i].sequence && !peer->polls[i].answered)
+            return true;
+    return false;
+}
+
+bool master_round_complete(const struct master *master)
+{
+    for (size_t i = 0; i < master->peer_count; i++)
+        if (is_waited_for(&master->peers[i]))
+            return false;
+    return true;
+}
+
+int64_t master_round_wake_at(const struct master *master)
+{
+    switch (master->phase) {
+    case PHASE_POLLING:
+        return master->start_raw_ns + (int64_t)master->exchange * EXCHANGE_GAP_NS;
+    case PHASE_WAITING:
+        return master->deadline_raw_ns;
+    case PHASE_IDLE:
+        break;
+    }
+    return master->next_raw_ns;
+}
+
+void master_round_wake(struct master *master, const struct reading *now, struct actions *actions)
+{
+    bool due = now->raw_ns >= master_round_wake_at(master);
+
+    if (master->phase == PHASE_IDLE && due)
+        begin(master, now);
+    if (master->phase == PHASE_POLLING && now->raw_ns >= master_round_wake_at(master)) {
+        poll_everyone(master, now, actions);
+        return;
+    }
+    if (master->phase == PHASE_WAITING && (due || master_round_complete(master))) {
+        master->phase = PHASE_IDLE;
+        master_decide(master, now, actions);
+    }
+}

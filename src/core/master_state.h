@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* master_state: what the three parts of the master machine share. */
+#ifndef BERKELEY_CORE_MASTER_STATE_H
+#define BERKELEY_CORE_MASTER_STATE_H
+
+#include "core/average.h"
+#include "core/estimator.h"
+#include "core/master.h"
+
+#define MASTER_EXCHANGES_MAX 8
+
+/* A clock's standing in the group; the master's own has one too. */
+struct standing {
+    bool in;              /* votes: it was within the gates in the last round it took part in */
+    unsigned suspended;   /* rounds for which it is still left alone after an exclusion */
+    enum clock_verdict verdict;
+    int64_t phase_ns;     /* of the last round it took part in */
+    double rate_ppb;
+};
+
+/* One POLL of the round under way. */
+struct poll {
+    uint32_t sequence;
+    int64_t t1_raw_ns;
+    bool sent, answered;
+};
+
+struct peer {
+    bool up, welcomed;
+    char address[MACHINE_ADDRESS_SIZE];
+    char name[WIRE_NAME_SIZE];
+    uint8_t id[WIRE_ID_SIZE];
+    uint8_t kind;          /* enum clock_kind */
+    uint8_t state;         /* what it says of itself, enum sync_state */
+    uint8_t minor;
+    bool reference;
+    uint32_t sequence;     /* of our frames to it */
+    int64_t heard_raw_ns;  /* last word; the connection's start before that */
+    unsigned refused;
+
+    struct estimator *estimator;
+    struct poll polls[MASTER_EXCHANGES_MAX];
+    unsigned answers;      /* in this round */
+    bool answered_before;  /* in the round before: it is waited for */
+    uint32_t epoch;
+    bool epoch_known;
+    struct reading slave;  /* its clock when it sent its last REPLY */
+    double freq_ppb;       /* its frequency in force then */
+    uint32_t correct_sequence; /* last CORRECT sent, and when */
+    int64_t correct_raw_ns;
+
+    struct standing standing;
+    double given_sd_ppb;   /* sd of the frequency behind the map it follows */
+    struct estimate estimate; /* of this round, valid if it takes part */
+};
+
+enum phase {
+    PHASE_IDLE,    /* until the next beat */
+    PHASE_POLLING, /* exchanges are going out */
+    PHASE_WAITING, /* all are out, answers are missing */
+};
+
+struct master {
+    struct master_config config;
+    struct discipline *discipline;
+    struct clock_status status; /* of the last tick */
+
+    struct peer *peers; /* config.max_slaves at creation, and as many as ever seen */
+    size_t peer_count;
+
+    enum phase phase;
+    uint32_t round;
+    unsigned exchange;         /* next to go out */
+    unsigned exchanges;        /* of this round */
+    int64_t start_raw_ns;      /* of this round */
+    int64_t deadline_raw_ns;   /* of its answers */
+    int64_t next_raw_ns;       /* the next round's start */
+    unsigned fast_left;        /* rounds of the fast phase left */
+
+    bool formed;               /* the group has a time */
+    struct map group;          /* the group's time as the total correction of the master's RAW */
+    struct average average;    /* of the last round with a quorum */
+    unsigned forming_rounds;   /* with enough clocks, before the group is formed */
+    unsigned quiet_rounds;     /* since the last slave joined */
+    unsigned disputed_rounds;  /* in a row without a majority */
+    bool quorum;               /* the last round had one */
+    unsigned counted, present;
+    double mean_delay_ns;      /* of the counted clocks, the master's 0 included */
+
+    struct standing own;
+    int64_t outstanding_ns;
+    double freq_ppb; /* ordered */
+};
+
+/* master_peer.c */
+void master_peer_up(struct master *master, const struct event *event, struct actions *actions);
+void master_peer_down(struct master *master, uint32_t peer, struct actions *actions);
+void master_peer_frame(struct master *master, const struct event *event, struct actions *actions);
+void master_peer_sent(struct master *master, const struct event *event);
+void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *actions);
+void master_peer_close(struct master *master, uint32_t peer, enum bye_reason reason,
+                       struct actions *actions);
+void master_peer_free(struct master *master);
+uint32_t master_peer_sequence(struct peer *peer);
+bool master_is_reference(const struct master *master, const char *name);
+
+/* master_round.c */
+void master_round_wake(struct master *master, const struct reading *now, struct actions *actions);
+/* All who are waited for have answered: the round need not wait longer. */
+bool master_round_complete(const struct master *master);
+int64_t master_round_wake_at(const struct master *master);
+/* A slave joined: soon the next rounds, and several. */
+void master_round_hurry(struct master *master, int64_t raw_ns);
+int64_t master_round_interval(const struct master *master);
+
+/* master_decide.c */
+void master_decide(struct master *master, const struct reading *now, struct actions *actions);
+
+/* master_correct.c */
+void master_correct(struct master *master, const struct reading *now, struct actions *actions);
+
+#endif

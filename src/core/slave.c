@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/slave.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WELCOME_TIMEOUT_NS (5 * NS_PER_S)
+#define SILENCE_FLOOR_NS (10 * NS_PER_S)
+#define SILENCE_ROUNDS 4           /* this many rounds without a word: the master is gone */
+#define HOLD_ROUNDS 3              /* this many rounds without a map: holdover */
+#define MAP_AGE_FLOOR_NS (60 * NS_PER_S)
+#define MAP_AGE_ROUNDS 10          /* a map older than this was queued behind an outage */
+#define MAP_FUTURE_NS NS_PER_S
+
+/* One connection to a master; all zero without one. */
+struct session {
+    bool up, welcomed;
+    uint32_t peer;
+    char address[MACHINE_ADDRESS_SIZE];
+    char name[WIRE_NAME_SIZE];
+    uint8_t minor;
+    int64_t interval_ns;
+    int64_t heard_raw_ns; /* last word of the master */
+    uint32_t sequence;    /* of our frames */
+    uint32_t round;       /* of the newest CORRECT taken */
+    uint32_t correct_sequence;
+    int64_t correct_raw_ns;
+    unsigned refused;
+};
+
+struct slave {
+    struct slave_config config;
+    struct discipline *discipline;
+    struct session session;
+    struct clock_status status; /* of the last tick */
+    uint8_t verdict;
+    uint16_t counted, present;
+    uint32_t round;
+    int64_t mapped_raw_ns;      /* when the last map came */
+    int64_t followed_total_ns;  /* A then */
+    bool report_due, foreign_due;
+    int64_t outstanding_ns;
+    double freq_ppb;            /* ordered */
+};
+
+struct slave *slave_new(const struct slave_config *config, const struct reading *now)
+{
+    struct slave *slave = calloc(1, sizeof *slave);
+
+    if (!slave)
+        return NULL;
+    slave->config = *config;
+    slave->discipline = discipline_new(&config->limits);
+    if (!slave->discipline) {
+        free(slave);
+        return NULL;
+    }
+    slave->status.now = *now;
+    return slave;
+}
+
+void slave_free(struct slave *slave)
+{
+    if (!slave)
+        return;
+    discipline_free(slave->discipline);
+    free(slave);
+}
+
+void slave_configure(struct slave *slave, const struct slave_config *config)
+{
+    slave->config.limits = config->limits;
+    discipline_limit(slave->discipline, &config->limits);
+}
+
+static uint32_t next_sequence(struct slave *slave)
+{
+    if (++slave->session.sequence == 0)
+        slave->session.sequence = 1;
+    return slave->session.sequence;
+}
+
+static void say_hello(struct slave *slave, struct actions *actions)
+{
+    struct wire_frame frame = {.type = WIRE_HELLO, .sequence = next_sequence(slave)};
+    struct wire_hello *hello = &frame.hello;
+
+    hello->minor = WIRE_MINOR;
+    hello->kind = (uint8_t)slave->config.kind;
+    hello->state = (uint8_t)discipline_state(slave->discipline);
+    hello->precision_ns = slave->config.precision_ns;
+    hello->freq_fs = wire_fs_from_ppb(slave->status.freq_ppb);
+    memcpy(hello->id, slave->config.id, sizeof hello->id);
+    memcpy(hello->name, slave->config.name, sizeof hello->name);
+    memcpy(hello->group, slave->config.group, sizeof hello->group);
+    actions_send(actions, slave->session.peer, &frame);
+}
+
+static void say_bye(struct slave *slave, enum bye_reason reason, struct actions *actions)
+{
+    struct wire_frame frame = {.type = WIRE_BYE, .sequence = next_sequence(slave)};
+
+    frame.bye.reason = (uint8_t)reason;
+    actions_send(actions, slave->session.peer, &frame);
+}
+
+static struct note *note_master(const struct slave *slave, enum note_kind kind,
+                                struct actions *actions)
+{
+    struct note *note = actions_note(actions, kind);
+
+    memcpy(note->name, slave->session.name, sizeof note->name);
+    memcpy(note->address, slave->session.address, sizeof note->address);
+    return note;
+}
+
+/* The connection is over: the clock holds what it learned. */
+static void session_end(struct slave *slave, unsigned reason, struct actions *actions)
+{
+    if (slave->session.welcomed)
+        note_master(slave, NOTE_MASTER_LOST, actions)->reason = reason;
+    slave->session = (struct session){0};
+    slave->verdict = VERDICT_NONE;
+    discipline_hold(slave->discipline);
+}
+
+/* Says why, closes, and forgets the connection. */
+static void session_close(struct slave *slave, enum bye_reason reason, struct actions *actions)
+{
+    say_bye(slave, reason, actions);
+    actions_add(actions, ACTION_CLOSE, slave->session.peer);
+    session_end(slave, reason, actions);
+}
+
+static void refuse(struct slave *slave, enum refusal refusal, struct actions *actions)
+{
+    struct note *note = note_master(slave, NOTE_FRAME_REFUSED, actions);
+
+    note->reason = refusal;
+    note->count = ++slave->session.refused;
+}
+
+static void refuse_peer(struct slave *slave, enum bye_reason reason, struct actions *actions)
+{
+    note_master(slave, NOTE_PEER_REFUSED, actions)->reason = reason;
+    session_close(slave, reason, actions);
+}
+
+static void take_welcome(struct slave *slave, const struct wire_welcome *welcome,
+                         struct actions *actions)
+{
+    struct session *session = &slave->session;
+
+    if (session->welcomed) {
+        refuse(slave, REFUSAL_TURN, actions);
+        return;
+    }
+    memcpy(session->name, welcome->name, sizeof session->name);
+    if (strcmp(welcome->group, slave->config.group) != 0) {
+        refuse_peer(slave, BYE_GROUP, actions);
+        return;
+    }
+    session->welcomed = true;
+    session->minor = welcome->minor;
+    session->interval_ns = welcome->interval_ns;
+    note_master(slave, NOTE_MASTER_FOUND, actions);
+}
+
+static void answer_poll(struct slave *slave, const struct wire_poll *poll,
+                        const struct event *event, struct actions *actions)
+{
+    struct wire_frame frame = {.type = WIRE_REPLY, .sequence = next_sequence(slave)};
+    struct wire_reply *reply = &frame.reply;
+    int64_t bound_ns = discipline_bound(slave->discipline, &event->now);
+
+    reply->departure.sent = event->now;
+    reply->round = poll->round;
+    reply->exchange = poll->exchange;
+    reply->state = (uint8_t)discipline_state(slave->discipline);
+    reply->source = (uint8_t)event->frame.source;
+    reply->epoch = discipline_epoch(slave->discipline);
+    reply->t1_raw_ns = poll->departure.sent.raw_ns;
+    reply->t2_raw_ns = event->frame.arrived.raw_ns;
+    reply->correct_sequence = slave->session.correct_sequence;
+    reply->correct_raw_ns = slave->session.correct_raw_ns;
+    reply->freq_fs = wire_fs_from_ppb(slave->status.freq_ppb);
+    reply->bound_ns = bound_ns;
+    actions_send(actions, slave->session.peer, &frame);
+}
+
+static enum refusal check_correct(const struct slave *slave, const struct wire_correct *correct,
+                                  int64_t raw_ns)
+{
+    int64_t limit_ns = MAP_AGE_ROUNDS * slave->session.interval_ns;
+    int64_t age_ns;
+
+    if (correct->round <= slave->session.round)
+        return REFUSAL_REPEATED;
+    if (correct->epoch != discipline_epoch(slave->discipline))
+        return REFUSAL_EPOCH;
+    if (!correct->has_map)
+        return REFUSAL_NONE;
+    if (limit_ns < MAP_AGE_FLOOR_NS)
+        limit_ns = MAP_AGE_FLOOR_NS;
+    if (timestamp_sub(raw_ns, correct->map.raw_ns, &age_ns) < 0 || age_ns > limit_ns ||
+        age_ns < -MAP_FUTURE_NS)
+        return REFUSAL_LATE;
+    return REFUSAL_NONE;
+}
+
+static bool verdict_is_in(unsigned verdict)
+{
+    return verdict == VERDICT_COUNTED || verdict == VERDICT_REFERENCE || verdict == VERDICT_NOISY;
+}
+
+static void note_verdict(struct slave *slave, const struct wire_correct *correct,
+                         struct actions *actions)
+{
+    struct note *note;
+
+    if (correct->verdict == slave->verdict)
+        return;
+    slave->verdict = correct->verdict;
+    note = note_master(slave, NOTE_VERDICT, actions);
+    note->verdict = correct->verdict;
+    note->round = correct->round;
+    note->offset_ns = -correct->correction_ns;
+    note->counted = correct->counted;
+    note->present = correct->present;
+}
+
+static enum refusal follow(struct slave *slave, const struct wire_correct *correct,
+                           const struct reading *now)
+{
+    struct target target = {.map = correct->map,
+                            .correction_ns = correct->correction_ns,
+                            .offset_sd_ns = correct->offset_sd_ns,
+                            .freq_sd_ppb = wire_ppb_from_fs(correct->freq_sd_fs),
+                            .asymmetry_ns = correct->asymmetry_ns,
+                            .in = verdict_is_in(correct->verdict)};
+
+    if (discipline_follow(slave->discipline, &target) < 0)
+        return REFUSAL_MAP;
+    slave->mapped_raw_ns = now->raw_ns;
+    slave->followed_total_ns = now->total_ns;
+    slave->report_due = true;
+    return REFUSAL_NONE;
+}
+
+static void take_correct(struct slave *slave, const struct wire_frame *frame,
+                         const struct event *event, struct actions *actions)
+{
+    const struct wire_correct *correct = &frame->correct;
+    enum refusal refusal = check_correct(slave, correct, event->now.raw_ns);
+    struct note *note;
+
+    if (refusal == REFUSAL_NONE && correct->has_map)
+        refusal = follow(slave, correct, &event->now);
+    if (refusal != REFUSAL_NONE) {
+        refuse(slave, refusal, actions);
+        return;
+    }
+    slave->session.correct_sequence = frame->sequence;
+    slave->session.correct_raw_ns = event->frame.arrived.raw_ns;
+    slave->session.round = slave->round = correct->round;
+    slave->counted = correct->counted;
+    slave->present = correct->present;
+    if (!correct->has_map && correct->verdict == VERDICT_NO_QUORUM)
+        discipline_hold(slave->discipline);
+    else if (!correct->has_map && !verdict_is_in(correct->verdict))
+        discipline_disown(slave->discipline);
+    note_verdict(slave, correct, actions);
+    note = note_master(slave, NOTE_CORRECTION, actions);
+    note->round = correct->round;
+    note->correction_ns = correct->correction_ns;
+    note->verdict = correct->verdict;
+    note->bound_ns = discipline_bound(slave->discipline, &event->now);
+}
+
+static void take_bye(struct slave *slave, const struct wire_bye *bye, struct actions *actions)
+{
+    if (!slave->session.welcomed)
+        note_master(slave, NOTE_PEER_REFUSED, actions)->reason = bye->reason;
+    actions_add(actions, ACTION_CLOSE, slave->session.peer);
+    session_end(slave, bye->reason, actions);
+}
+
+static void take_frame(struct slave *slave, const struct event *event, struct actions *actions)
+{
+    struct wire_frame frame;
+    unsigned faults;
+
+    if (!slave->session.up || event->peer != slave->session.peer)
+        return;
+    slave->session.heard_raw_ns = event->now.raw_ns;
+    if (wire_decode(event->frame.bytes, event->frame.length, slave->session.minor, &frame,
+                    &faults) < 0) {
+        refuse(slave, refusal_from_faults(faults), actions);
+        session_close(slave, faults & WIRE_FAULT_VERSION ? BYE_VERSION : BYE_PROTOCOL, actions);
+        return;
+    }
+    if (frame.type == WIRE_BYE)
+        take_bye(slave, &frame.bye, actions);
+    else if (frame.type == WIRE_WELCOME)
+        take_welcome(slave, &frame.welcome, actions);
+    else if (frame.type == WIRE_POLL && slave->session.welcomed)
+        answer_poll(slave, &frame.poll, event, actions);
+    else if (frame.type == WIRE_CORRECT && slave->session.welcomed)
+        take_correct(slave, &frame, event, actions);
+    else
+        refuse(slave, REFUSAL_TURN, actions);
+}
+
+static void take_up(struct slave *slave, const struct event *event, struct actions *actions)
+{
+    slave->session = (struct session){
+        .up = true, .peer = event->peer, .heard_raw_ns = event->now.raw_ns};
+    memcpy(slave->session.address, event->up.address, sizeof slave->session.address);
+    say_hello(slave, actions);
+}
+
+static void say_report(struct slave *slave, const struct discipline_outcome *outcome,
+                       struct actions *actions)
+{
+    struct wire_frame frame = {.type = WIRE_REPORT, .sequence = next_sequence(slave)};
+    struct wire_report *report = &frame.report;
+
+    report->departure.sent = slave->status.now;
+    report->round = slave->session.round;
+    report->state = (uint8_t)discipline_state(slave->discipline);
+    report->foreign = slave->foreign_due;
+    report->applied_ns = slave->status.now.total_ns - slave->followed_total_ns;
+    report->slew_left_ns = slave->status.slew_left_ns;
+    report->freq_fs = wire_fs_from_ppb(slave->status.freq_ppb);
+    report->bound_ns = outcome->order.maxerror_ns;
+    actions_send(actions, slave->session.peer, &frame);
+    slave->report_due = false;
+    slave->foreign_due = false;
+}
+
+/* No word or no map for too long. */
+static void check_silence(struct slave *slave, int64_t raw_ns, struct actions *actions)
+{
+    struct session *session = &slave->session;
+    int64_t silence_ns = SILENCE_ROUNDS * session->interval_ns;
+
+    if (session->welcomed && raw_ns - slave->mapped_raw_ns > HOLD_ROUNDS * session->interval_ns &&
+        raw_ns - slave->mapped_raw_ns > SILENCE_FLOOR_NS)
+        discipline_hold(slave->discipline);
+    if (silence_ns < SILENCE_FLOOR_NS)
+        silence_ns = SILENCE_FLOOR_NS;
+    if (!session->welcomed)
+        silence_ns = WELCOME_TIMEOUT_NS;
+    if (!session->up || raw_ns - session->heard_raw_ns <= silence_ns)
+        return;
+    if (!session->welcomed)
+        note_master(slave, NOTE_PEER_REFUSED, actions)->reason = BYE_TIMEOUT;
+    session_close(slave, BYE_TIMEOUT, actions);
+}
+
+static void take_tick(struct slave *slave, const struct event *event, struct actions *actions)
+{
+    struct discipline_outcome outcome;
+
+    slave->status = event->tick;
+    if (event->tick.jumped && slave->session.up)
+        slave->session.heard_raw_ns = event->now.raw_ns;
+    check_silence(slave, event->now.raw_ns, actions);
+    discipline_tick(slave->discipline, &event->tick, &outcome);
+    slave->outstanding_ns = outcome.outstanding_ns;
+    slave->freq_ppb = outcome.order.freq_ppb;
+    slave->foreign_due |= (outcome.events & DISCIPLINE_FOREIGN) != 0;
+    actions_discipline(actions, &outcome, discipline_state(slave->discipline),
+                       slave->config.limits.panic_threshold_ns);
+    if (slave->session.welcomed && (slave->report_due || slave->foreign_due))
+        say_report(slave, &outcome, actions);
+}
+
+void slave_handle(struct slave *slave, const struct event *event, struct actions *actions)
+{
+    switch (event->kind) {
+    case EVENT_TICK:
+        take_tick(slave, event, actions);
+        break;
+    case EVENT_UP:
+        take_up(slave, event, actions);
+        break;
+    case EVENT_DOWN:
+        if (slave->session.up && event->peer == slave->session.peer)
+            session_end(slave, 0, actions);
+        break;
+    case EVENT_FRAME:
+        take_frame(slave, event, actions);
+        break;
+    case EVENT_STOP:
+        if (slave->session.up)
+            session_close(slave, BYE_SHUTDOWN, actions);
+        break;
+    case EVENT_SENT:
+    case EVENT_WAKE:
+        break;
+    }
+}
+
+void slave_summary(const struct slave *slave, const struct reading *now, struct summary *summary)
+{
+    *summary = (struct summary){.state = discipline_state(slave->discipline),
+                                .outstanding_ns = slave->outstanding_ns,
+                                .bound_ns = discipline_bound(slave->discipline, now),
+                                .counted = slave->counted,
+                                .present = slave->present,
+                                .connected = slave->session.welcomed,
+                                .round = slave->round,
+                                .freq_ppb = slave->freq_ppb,
+                                .verdict = slave->verdict};
+    memcpy(summary->name, slave->session.name, sizeof summary->name);
+}

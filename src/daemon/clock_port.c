@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/clock_kernel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READS 3
+#define READS_FOR_PRECISION 16
+#define UNITS "/sys/fs/cgroup/system.slice"
+#define NEVER_S INT64_C(0x7fffffff00000000) /* far beyond what the kernel can reach */
+
+struct machine {
+    int timer;
+};
+
+static int64_t now_ns(clockid_t id)
+{
+    struct timespec t;
+
+    if (clock_gettime(id, &t) < 0)
+        return -1;
+    return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* `inner` between two readings of `outer`, the narrowest pair of a few. Returns
+ * its width. */
+static int64_t bracket(clockid_t outer, clockid_t inner, int reads, int64_t *outer_ns,
+                       int64_t *inner_ns)
+{
+    int64_t width_ns = INT64_MAX;
+
+    for (int i = 0; i < reads; i++) {
+        int64_t before_ns = now_ns(outer);
+        int64_t between_ns = now_ns(inner);
+        int64_t after_ns = now_ns(outer);
+
+        if (after_ns - before_ns < width_ns) {
+            width_ns = after_ns - before_ns;
+            *outer_ns = before_ns + width_ns / 2;
+            *inner_ns = between_ns;
+        }
+    }
+    return width_ns;
+}
+
+/* The one place that touches the kernel's clock. */
+static int machine_adjust(void *context, struct timex *timex)
+{
+    int r = clock_adjtime(CLOCK_REALTIME, timex);
+
+    (void)context;
+    return r < 0 ? -errno : r;
+}
+
+static int machine_read(void *context, struct reading *reading)
+{
+    int64_t raw_ns, real_ns;
+
+    (void)context;
+    (void)bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS, &raw_ns, &real_ns);
+    reading->raw_ns = raw_ns;
+    reading->total_ns = real_ns - raw_ns;
+    return 0;
+}
+
+static int machine_suspended(void *context, int64_t *ns)
+{
+    int64_t monotonic_ns, boot_ns;
+
+    (void)context;
+    (void)bracket(CLOCK_MONOTONIC, CLOCK_BOOTTIME, READS, &monotonic_ns, &boot_ns);
+    *ns = boot_ns - monotonic_ns;
+    return 0;
+}
+
+static int machine_watch_fd(void *context)
+{
+    const struct machine *machine = context;
+
+    return machine->timer;
+}
+
+/* Fires when the clock is set; setting the timer reports ECANCELED once more if
+ * that happened meanwhile, and arms it all the same. */
+static int arm(int timer)
+{
+    const struct itimerspec never = {.it_value = {.tv_sec = NEVER_S}};
+    int flags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
+
+    if (timerfd_settime(timer, flags, &never, NULL) < 0 && errno != ECANCELED)
+        return -errno;
+    return 0;
+}
+
+static void machine_acknowledge(void *context)
+{
+    const struct machine *machine = context;
+    uint64_t expirations;
+
+    (void)!read(machine->timer, &expirations, sizeof expirations);
+    (void)arm(machine->timer);
+}
+
+static void machine_release(void *context)
+{
+    struct machine *machine = context;
+
+    (void)close(machine->timer);
+    free(machine);
+}
+
+static uint32_t precision_ns(void)
+{
+    int64_t raw_ns, real_ns;
+    int64_t width_ns = bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS_FOR_PRECISION, &raw_ns,
+                               &real_ns);
+
+    return width_ns < 1 ? 1 : width_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)width_ns;
+}
+
+int clock_kernel_port(struct kernel_port *port)
+{
+    struct machine *machine = malloc(sizeof *machine);
+    int r;
+
+    if (!machine)
+        return -ENOMEM;
+    machine->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    r = machine->timer < 0 ? -errno : arm(machine->timer);
+    if (r < 0) {
+        if (machine->timer >= 0)
+            (void)close(machine->timer);
+        free(machine);
+        return r;
+    }
+    *port = (struct kernel_port){
+        .adjust = machine_adjust,
+        .read = machine_read,
+        .suspended = machine_suspended,
+        .watch_fd = machine_watch_fd,
+        .acknowledge = machine_acknowledge,
+        .release = machine_release,
+        .context = machine,
+        .precision_ns = precision_ns(),
+        .units = UNITS,
+    };
+    return 0;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/config_value.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIGITS "0123456789"
+
+static const struct unit {
+    const char *text;
+    int64_t ns;
+} units[] = {
+    {"d", INT64_C(86400000000000)},
+    {"h", INT64_C(3600000000000)},
+    {"min", INT64_C(60000000000)},
+    {"s", INT64_C(1000000000)},
+    {"ms", INT64_C(1000000)},
+    {"us", INT64_C(1000)},
+    {"ns", INT64_C(1)},
+};
+
+#define UNITS (sizeof(units) / sizeof(units[0]))
+
+static const struct unit *find_unit(const char *text)
+{
+    text += strspn(text, " ");
+    for (size_t i = 0; i < UNITS; i++)
+        if (strcmp(units[i].text, text) == 0)
+            return &units[i];
+    return NULL;
+}
+
+/* Adds the digits after the point: each is worth a tenth of the one before. */
+static int add_fraction(const char *digits, size_t length, int64_t worth_ns, int64_t *ns)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (worth_ns % 10 != 0 && digits[i] != '0')
+            return -EINVAL;
+        worth_ns /= 10;
+        if (__builtin_add_overflow(*ns, (digits[i] - '0') * worth_ns, ns))
+            return -ERANGE;
+    }
+    return 0;
+}
+
+static int whole_ns(const char *digits, size_t length, int64_t unit_ns, int64_t *ns)
+{
+    int64_t value = 0;
+
+    for (size_t i = 0; i < length; i++)
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digits[i] - '0', &value))
+            return -ERANGE;
+    return __builtin_mul_overflow(value, unit_ns, ns) ? -ERANGE : 0;
+}
+
+int config_duration_parse(const char *text, int64_t *ns)
+{
+    const char *whole = text + (*text == '-' || *text == '+');
+    const size_t wholes = strspn(whole, DIGITS);
+    const bool pointed = whole[wholes] == '.';
+    const char *fraction = whole + wholes + pointed;
+    const size_t fractions = pointed ? strspn(fraction, DIGITS) : 0;
+    const struct unit *unit = find_unit(fraction + fractions);
+    int64_t value;
+    int r;
+
+    if (wholes == 0 || (pointed && fractions == 0) || !unit)
+        return -EINVAL;
+    r = whole_ns(whole, wholes, unit->ns, &value);
+    if (r == 0)
+        r = add_fraction(fraction, fractions, unit->ns, &value);
+    if (r < 0)
+        return r;
+    *ns = *text == '-' ? -value : value;
+    return 0;
+}
+
+const char *config_duration_print(int64_t ns, char *buffer)
+{
+    const struct unit *unit = find_unit("s");
+
+    for (size_t i = 0; ns != 0; i++)
+        if (ns % units[i].ns == 0) {
+            unit = &units[i];
+            break;
+        }
+    (void)snprintf(buffer, CONFIG_VALUE_SIZE, "%" PRId64 " %s", ns / unit->ns, unit->text);
+    return buffer;
+}
+
+const char *config_number_print(double value, char *buffer)
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        (void)snprintf(buffer, CONFIG_VALUE_SIZE, "%.*g", digits, value);
+        if (!(strtod(buffer, NULL) < value || strtod(buffer, NULL) > value))
+            break;
+    }
+    return buffer;
+}
+
+const char *config_value_print(const struct config_entry *entry, const void *field, char *buffer)
+{
+    char text[CONFIG_VALUE_SIZE];
+    int64_t value;
+    const char *word;
+
+    if (entry->type == ENTRY_NUMBER)
+        return config_number_print(*(const double *)field, buffer);
+    value = config_entry_get(entry, field);
+    word = entry->words ? config_word_text(entry->words, value) : NULL;
+    if (entry->type == ENTRY_BOOL)
+        (void)snprintf(buffer, CONFIG_VALUE_SIZE, "%s", value ? "true" : "false");
+    else if (word)
+        (void)snprintf(buffer, CONFIG_VALUE_SIZE, "\"%s\"", word);
+    else if (entry->type == ENTRY_DURATION)
+        (void)snprintf(buffer, CONFIG_VALUE_SIZE, "\"%s\"", config_duration_print(value, text));
+    else
+        (void)snprintf(buffer, CONFIG_VALUE_SIZE, "%" PRId64, value);
+    return buffer;
+}
+
+const char *config_quote(const char *text, char *buffer, size_t size)
+{
+    static const char cut[] = "...\"";
+    size_t used = 1;
+
+    buffer[0] = '"';
+    for (; *text; text++) {
+        const bool printable = *text >= ' ' && *text <= '~';
+
+        if (used + 4 + sizeof(cut) > size) {
+            memcpy(buffer + used, cut, sizeof(cut));
+            return buffer;
+        }
+        if (printable)
+            buffer[used++] = *text;
+        else
+            used += (size_t)snprintf(buffer + used, 5, "\\x%02x", (unsigned char)*text);
+    }
+    memcpy(buffer + used, "\"", sizeof("\""));
+    return buffer;
+}
+
+int config_word_find(const struct config_word *words, const char *text, int64_t *value)
+{
+    for (; words && words->text; words++)
+        if (strcmp(words->text, text) == 0) {
+            *value = words->value;
+            return 0;
+        }
+    return -ENOENT;
+}
+
+const char *config_word_text(const struct config_word *words, int64_t value)
+{
+    for (; words->text; words++)
+        if (words->value == value)
+            return words->text;
+    return NULL;
+}
+
+/* The address without its zone ("%eth0"). 0 or -EINVAL. */
+static int parse_address(const char *text, struct in_addr *v4, struct in6_addr *v6, int *family)
+{
+    char bare[INET6_ADDRSTRLEN];
+    const size_t length = strcspn(text, "%");
+
+    if (length >= sizeof(bare))
+        return -EINVAL;
+    memcpy(bare, text, length);
+    bare[length] = '\0';
+    *family = AF_INET6;
+    if (inet_pton(AF_INET6, bare, v6) == 1)
+        return text[length] == '%' && text[length + 1] == '\0' ? -EINVAL : 0;
+    *family = AF_INET;
+    return text[length] == '\0' && inet_pton(AF_INET, bare, v4) == 1 ? 0 : -EINVAL;
+}
+
+bool config_address_is_numeric(const char *text)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+    int family;
+
+    return parse_address(text, &v4, &v6, &family) == 0;
+}
+
+bool config_address_is_loopback(const char *text)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+    int family;
+
+    if (parse_address(text, &v4, &v6, &family) < 0)
+        return false;
+    if (family == AF_INET)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+int config_text_check(const struct config_entry *entry, const char *text)
+{
+    const char least = entry->type == ENTRY_FILE ? ' ' : '!';
+    const size_t length = strlen(text);
+
+    for (const char *c = text; *c; c++)
+        if (*c < least || *c > '~')
+            return -EINVAL;
+    if (length >= entry->size)
+        return -ENAMETOOLONG;
+    if (length == 0)
+        return entry->least > 0 || entry->items > 0 ? -EINVAL : 0;
+    if (entry->type == ENTRY_FILE && *text != '/')
+        return -EINVAL;
+    return entry->type == ENTRY_ADDRESS && !config_address_is_numeric(text) ? -EINVAL : 0;
+}
+
+static void allowed_words(const struct config_word *words, FILE *out)
+{
+    for (size_t i = 0; words[i].text; i++) {
+        const char *before = words[i + 1].text ? ", " : " or ";
+
+        (void)fprintf(out, "%s\"%s\"", i ? before : "", words[i].text);
+    }
+}
+
+static void allowed_text(const struct config_entry *entry, FILE *out)
+{
+    const size_t longest = entry->size - 1;
+
+    if (entry->items)
+        (void)fprintf(out, "a list [ ... ] of %s%zu ", entry->least ? "1 to " : "up to ",
+                      entry->items);
+    if (entry->type == ENTRY_ADDRESS)
+        (void)fprintf(out, "numeric IPv4 or IPv6 addresses");
+    else if (entry->type == ENTRY_FILE)
+        (void)fprintf(out, "an absolute path of up to %zu printable characters, or \"\"", longest);
+    else
+        (void)fprintf(out, "%s%s%zu printable characters without spaces",
+                      entry->items ? "names of " : "",
+                      entry->items || entry->least ? "1 to " : "up to ", longest);
+}
+
+static void allowed_range(const struct config_entry *entry, FILE *out)
+{
+    char least[CONFIG_VALUE_SIZE], most[CONFIG_VALUE_SIZE];
+
+    if (entry->type == ENTRY_DURATION) {
+        (void)fprintf(out, "a duration from \"%s\" to \"%s\"",
+                      config_duration_print(entry->least, least),
+                      config_duration_print(entry->most, most));
+        if (entry->words)
+            (void)fprintf(out, ", or \"%s\"", entry->words->text);
+        return;
+    }
+    (void)fprintf(out, "%s from %" PRId64 " to %" PRId64 "%s%s",
+                  entry->type == ENTRY_INTEGER ? "an integer" : "a number", entry->least,
+                  entry->most, entry->unit ? " " : "", entry->unit ? entry->unit : "");
+}
+
+const char *config_allowed(const struct config_entry *entry, char *buffer)
+{
+    FILE *out = fmemopen(buffer, CONFIG_ALLOWED_SIZE, "w");
+
+    buffer[0] = '\0';
+    if (!out)
+        return buffer;
+    if (entry->type == ENTRY_WORD)
+        allowed_words(entry->words, out);
+    else if (entry->type == ENTRY_BOOL)
+        (void)fprintf(out, "true or false");
+    else if (config_entry_is_text(entry))
+        allowed_text(entry, out);
+    else
+        allowed_range(entry, out);
+    (void)fclose(out);
+    return buffer;
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/daemon.h"
+
+#include "daemon/daemon_clock.h"
+#include "daemon/journal.h"
+#include "daemon/message_ids.h"
+#include "daemon/narrator.h"
+#include "daemon/notify.h"
+#include "daemon/transport.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+
+#define TICK_US UINT64_C(1000000)
+#define FRAMES_PER_SECOND 100 /* five times what the fast phase needs */
+#define HANDSHAKES 16         /* connections beyond max_slaves that may be saying HELLO */
+
+struct daemon {
+    const struct daemon_options *options;
+    const struct role *role;
+    struct config config;
+    sd_event *loop;
+    sd_event_source *wake, *tick, *clock_set;
+    sd_event_source *signals[3];
+    struct clock *clock;
+    struct transport *transport;
+    void *machine;
+    struct actions actions;
+    bool dispatching;
+    int exit_code;
+};
+
+static void dispatch(struct daemon *daemon, struct event *event);
+
+static struct reading read_clock(struct daemon *daemon)
+{
+    struct reading now = {0};
+    int r = clock_read(daemon->clock, &now);
+
+    if (r < 0)
+        journal_errno(r, "Cannot read the clock: %m");
+    return now;
+}
+
+/* What was just sent, told back to the machine with its departure stamp. */
+static void report_sent(struct daemon *daemon, uint32_t peer, const uint8_t *bytes, size_t length,
+                        int64_t raw_ns)
+{
+    struct event event = {.kind = EVENT_SENT, .peer = peer, .now = read_clock(daemon)};
+    struct wire_frame frame;
+    unsigned faults;
+
+    if (wire_decode(bytes, length, WIRE_MINOR, &frame, &faults) < 0)
+        return;
+    event.sent.type = frame.type;
+    event.sent.sequence = frame.sequence;
+    event.sent.raw_ns = raw_ns;
+    daemon->role->handle(daemon->machine, &event, &daemon->actions);
+}
+
+static void perform_send(struct daemon *daemon, const struct action *action)
+{
+    struct action sent = *action; /* the queue may grow and move below */
+    int64_t raw_ns = 0;
+    int r = transport_send(daemon->transport, sent.peer, sent.send.bytes, sent.send.length,
+                           sent.send.stamped, &raw_ns);
+
+    if (r == 0 && sent.send.stamped)
+        report_sent(daemon, sent.peer, sent.send.bytes, sent.send.length, raw_ns);
+}
+
+static void perform_steer(struct daemon *daemon, const struct action *action)
+{
+    int r = clock_steer(daemon->clock, &action->steer);
+
+    if (r < 0)
+        journal_errno(r, "Cannot steer the clock: %m");
+}
+
+static void perform_step(struct daemon *daemon, const struct action *action)
+{
+    int r = clock_step(daemon->clock, action->step_ns);
+
+    if (r < 0)
+        journal_errno(r, "Cannot step the clock: %m");
+}
+
+static void perform_close(struct daemon *daemon, const struct action *action)
+{
+    transport_close(daemon->transport, action->peer);
+}
+
+static void perform_note(struct daemon *daemon, const struct action *action)
+{
+    (void)daemon;
+    narrator_tell(&action->note);
+}
+
+static void perform_panic(struct daemon *daemon, const struct action *action)
+{
+    (void)action;
+    daemon->exit_code = EXIT_PANIC;
+    sd_event_exit(daemon->loop, EXIT_PANIC);
+}
+
+static void perform(struct daemon *daemon)
+{
+    static void (*const performers[])(struct daemon *, const struct action *) = {
+        [ACTION_SEND] = perform_send, [ACTION_CLOSE] = perform_close,
+        [ACTION_STEER] = perform_steer, [ACTION_STEP] = perform_step,
+        [ACTION_NOTE] = perform_note, [ACTION_PANIC] = perform_panic,
+    };
+
+    for (size_t i = 0; i < daemon->actions.count; i++) {
+        const struct action *action = &daemon->actions.items[i];
+
+        performers[action->kind](daemon, action);
+    }
+    if (daemon->actions.lost)
+        journal_error("Out of memory: something was left undone.");
+    actions_clear(&daemon->actions);
+}
+
+static void arm_wake(struct daemon *daemon)
+{
+    int64_t at_ns = daemon->role->wake_at(daemon->machine);
+    int64_t wait_ns;
+
+    if (at_ns == INT64_MAX) {
+        sd_event_source_set_enabled(daemon->wake, SD_EVENT_OFF);
+        return;
+    }
+    wait_ns = at_ns - read_clock(daemon).raw_ns;
+    wait_ns = wait_ns > 0 ? wait_ns : 0;
+    sd_event_source_set_time_relative(daemon->wake, (uint64_t)(wait_ns / NS_PER_US) + 1);
+    sd_event_source_set_enabled(daemon->wake, SD_EVENT_ONESHOT);
+}
+
+/* One event through the machine, and what follows from it. */
+static void dispatch(struct daemon *daemon, struct event *event)
+{
+    assert(!daemon->dispatching);
+    daemon->dispatching = true;
+    event->now = read_clock(daemon);
+    daemon->role->handle(daemon->machine, event, &daemon->actions);
+    perform(daemon);
+    arm_wake(daemon);
+    daemon->dispatching = false;
+}
+
+static void on_up(void *context, uint32_t peer, const char *address)
+{
+    struct event event = {.kind = EVENT_UP, .peer = peer};
+
+    strncpy(event.up.address, address, sizeof event.up.address - 1);
+    dispatch(context, &event);
+}
+
+static void on_down(void *context, uint32_t peer, int error)
+{
+    struct event event = {.kind = EVENT_DOWN, .peer = peer};
+
+    if (error < 0)
+        journal_say(LOG_DEBUG, &(struct journal_fields){.error = -error}, "Connection %u ended: %s.",
+                    peer, strerror(-error));
+    dispatch(context, &event);
+}
+
+static void on_frame(void *context, uint32_t peer, const uint8_t *bytes, size_t length,
+                     const struct reading *arrived)
+{
+    struct event event = {.kind = EVENT_FRAME, .peer = peer};
+
+    event.frame.bytes = bytes;
+    event.frame.length = length;
+    event.frame.arrived = *arrived;
+    event.frame.source = STAMP_USER;
+    dispatch(context, &event);
+}
+
+static void on_unreachable(void *context, const char *what, int64_t retry_ns)
+{
+    (void)context;
+    journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_UNREACHABLE},
+                "Cannot reach the master %s. Trying again in %s.", what,
+                journal_time(retry_ns, (char[JOURNAL_TIME_SIZE]){0}));
+}
+
+static void on_stamp(void *context, struct reading *reading)
+{
+    *reading = read_clock(context);
+}
+
+static void tell_status(struct daemon *daemon)
+{
+    struct reading now = read_clock(daemon);
+    char sentence[NARRATOR_STATUS_SIZE];
+    struct summary summary;
+
+    daemon->role->summarise(daemon->machine, &now, &summary);
+    narrator_status(&summary, daemon->role->master, sentence);
+    notify_status(sentence);
+}
+
+static void look(struct daemon *daemon)
+{
+    struct event event = {.kind = EVENT_TICK};
+    int r = clock_look(daemon->clock, &event.tick);
+
+    if (r < 0) {
+        journal_errno(r, "Cannot look at the clock: %m");
+        return;
+    }
+    event.tick.observed = !clock_adjusts(daemon->clock);
+    dispatch(daemon, &event);
+    tell_status(daemon);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *context)
+{
+    (void)usec;
+    look(context);
+    sd_event_source_set_time_relative(source, TICK_US);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_wake(sd_event_source *source, uint64_t usec, void *context)
+{
+    struct event event = {.kind = EVENT_WAKE};
+
+    (void)source;
+    (void)usec;
+    dispatch(context, &event);
+    return 0;
+}
+
+static int on_clock_set(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+    struct daemon *daemon = context;
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    clock_acknowledge(daemon->clock);
+    look(daemon);
+    return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+    struct daemon *daemon = context;
+    struct event event = {.kind = EVENT_STOP};
+
+    (void)source;
+    (void)info;
+    notify_stopping();
+    dispatch(daemon, &event);
+    return sd_event_exit(daemon->loop, EXIT_OK);
+}
+
+static struct transport_limits limits_of(const struct config *config, bool master)
+{
+    return (struct transport_limits){
+        .max_peers = master ? (uint32_t)config->master.max_slaves + HANDSHAKES : 1,
+        .frames_per_second = FRAMES_PER_SECOND,
+        .loopback_only = config->authentication == CONFIG_AUTH_LOOPBACK};
+}
+
+static int connect_to_master(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    int r = transport_connect(daemon->transport, config->slave.master,
+                              (uint16_t)config->slave.port, config->slave.retry_min_ns,
+                              config->slave.retry_max_ns);
+
+    return r < 0 ? journal_errno(r, "Cannot connect to %s: %m", config->slave.master) : 0;
+}
+
+/* A machine without IPv6 still listens on IPv4: one address that works is enough. */
+static int listen_everywhere(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    unsigned working = 0;
+    int failure = -EINVAL;
+
+    for (size_t i = 0; i < CONFIG_LISTEN_MAX && config->master.listen[i][0]; i++) {
+        const char *address = config->master.listen[i];
+        int r = transport_listen(daemon->transport, address, (uint16_t)config->master.port);
+
+        if (r < 0)
+            failure = journal_errno(r, "Cannot listen on %s port %d: %m", address,
+                                    (int)config->master.port);
+        else
+            working++;
+    }
+    return working > 0 ? 0 : failure;
+}
+
+static void note_setting(const char *key, bool live, void *context)
+{
+    (void)context;
+    if (live)
+        journal_info("%s is changed.", key);
+    else
+        journal_warning("%s is changed in the file, but takes effect only after a restart.", key);
+}
+
+static void apply(struct daemon *daemon, const struct config *fresh)
+{
+    struct transport_limits limits = limits_of(fresh, daemon->role->master);
+    const struct config before = daemon->config;
+
+    daemon->config = *fresh;
+    journal_set_level(daemon->options->log_level >= 0 ? daemon->options->log_level
+                                                      : fresh->log_level);
+    transport_limit(daemon->transport, &limits);
+    daemon->role->configure(daemon->machine, fresh, clock_adjusts(daemon->clock));
+    if (!daemon->role->master && memcmp(&before.slave, &fresh->slave, sizeof before.slave) != 0)
+        (void)connect_to_master(daemon);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+    struct daemon *daemon = context;
+    struct config fresh;
+    char error[CONFIG_ERROR_SIZE];
+
+    (void)source;
+    (void)info;
+    notify_reloading();
+    if (config_load(daemon->options->config_path, &fresh, error) < 0) {
+        journal_say(LOG_ERR, &(struct journal_fields){.message_id = MESSAGE_CONFIG_BAD},
+                    "%s. The configuration in force is kept.", error);
+    } else {
+        config_compare(&daemon->config, &fresh, note_setting, daemon);
+        config_keep(&daemon->config, &fresh);
+        apply(daemon, &fresh);
+        journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_CONFIG_RELOADED},
+                    "Configuration reloaded from %s.", daemon->options->config_path);
+    }
+    notify_ready();
+    return 0;
+}
+
+static int open_loop(struct daemon *daemon)
+{
+    sigset_t mask;
+    int r;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+        return -errno;
+    signal(SIGPIPE, SIG_IGN);
+    r = sd_event_new(&daemon->loop);
+    if (r >= 0)
+        r = sd_event_add_signal(daemon->loop, &daemon->signals[0], SIGTERM, on_stop, daemon);
+    if (r >= 0)
+        r = sd_event_add_signal(daemon->loop, &daemon->signals[1], SIGINT, on_stop, daemon);
+    if (r >= 0)
+        r = sd_event_add_signal(daemon->loop, &daemon->signals[2], SIGHUP, on_reload, daemon);
+    return r;
+}
+
+static int open_machine(struct daemon *daemon)
+{
+    struct reading now = read_clock(daemon);
+
+    daemon->machine = daemon->role->create(&daemon->config, clock_adjusts(daemon->clock),
+                                           clock_precision_ns(daemon->clock), &now);
+    return daemon->machine ? 0 : -ENOMEM;
+}
+
+static int open_timers(struct daemon *daemon)
+{
+    int fd = clock_watch_fd(daemon->clock);
+    int r = sd_event_add_time_relative(daemon->loop, &daemon->wake, CLOCK_MONOTONIC, 0, 1, on_wake,
+                                       daemon);
+
+    if (r >= 0)
+        r = sd_event_add_time_relative(daemon->loop, &daemon->tick, CLOCK_MONOTONIC, TICK_US, 1,
+                                       on_tick, daemon);
+    if (r >= 0 && fd >= 0)
+        r = sd_event_add_io(daemon->loop, &daemon->clock_set, fd, EPOLLIN, on_clock_set, daemon);
+    return r < 0 ? r : notify_watchdog(daemon->loop);
+}
+
+static int open_transport(struct daemon *daemon)
+{
+    const struct transport_handler handler = {.up = on_up,
+                                              .down = on_down,
+                                              .frame = on_frame,
+                                              .unreachable = on_unreachable,
+                                              .stamp = on_stamp,
+                                              .context = daemon};
+    struct transport_limits limits = limits_of(&daemon->config, daemon->role->master);
+    int r = transport_new(daemon->loop, &handler, &limits, &daemon->transport);
+
+    if (r < 0)
+        return r;
+    if (daemon->config.authentication == CONFIG_AUTH_NONE)
+        journal_say(LOG_WARNING, &(struct journal_fields){.message_id = MESSAGE_AUTH_NONE},
+                    "authentication = \"none\": whoever reaches this machine's network can turn its "
+                    "clock.");
+    return daemon->role->master ? listen_everywhere(daemon) : connect_to_master(daemon);
+}
+
+static int open_all(struct daemon *daemon)
+{
+    bool adjust = daemon->config.clock.discipline && !daemon->options->observe;
+    int r = daemon_clock_open(&daemon->config, adjust, &daemon->clock);
+
+    if (r < 0)
+        return r;
+    r = open_loop(daemon);
+    if (r >= 0)
+        r = open_machine(daemon);
+    if (r >= 0)
+        r = open_timers(daemon);
+    if (r < 0)
+        return journal_errno(r, "Cannot start: %m");
+    return open_transport(daemon);
+}
+
+static void close_all(struct daemon *daemon)
+{
+    transport_free(daemon->transport);
+    if (daemon->machine)
+        daemon->role->destroy(daemon->machine);
+    actions_free(&daemon->actions);
+    sd_event_source_unref(daemon->clock_set);
+    sd_event_source_unref(daemon->tick);
+    sd_event_source_unref(daemon->wake);
+    for (size_t i = 0; i < sizeof daemon->signals / sizeof daemon->signals[0]; i++)
+        sd_event_source_unref(daemon->signals[i]);
+    if (daemon->clock)
+        clock_free(daemon->clock);
+    sd_event_unref(daemon->loop);
+}
+
+static int run_loop(struct daemon *daemon)
+{
+    int r;
+
+    look(daemon);
+    journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_STARTED},
+                "berkeleyd %s started as %s of group %s, as %s.", BERKELEY_VERSION,
+                daemon->role->name, daemon->config.group, daemon->config.name);
+    notify_ready();
+    r = sd_event_loop(daemon->loop);
+    if (r < 0) {
+        journal_errno(r, "The event loop failed: %m");
+        return EXIT_ERROR;
+    }
+    journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_STOPPED},
+                "Stopped; the clock keeps the frequency it learned.");
+    return r;
+}
+
+int daemon_run(const struct daemon_options *options, const struct config *config)
+{
+    struct daemon daemon = {.options = options, .role = options->role, .config = *config};
+    int code = EXIT_ERROR;
+    int r = open_all(&daemon);
+
+    if (r >= 0)
+        code = run_loop(&daemon);
+    else if (r == -EACCES || r == -EPERM)
+        code = EXIT_PERMISSION;
+    close_all(&daemon);
+    return code;
+}
+
+int daemon_tidy(const struct config *config)
+{
+    struct kernel_port port;
+    int r = daemon_clock_port(config, &port);
+
+    if (r < 0)
+        return EXIT_ERROR;
+    r = clock_kernel_tidy(&port);
+    port.release(port.context);
+    if (r == -EPERM)
+        return EXIT_OK; /* no right to adjust: then nothing was adjusted either */
+    if (r < 0) {
+        journal_errno(r, "Cannot tidy up the clock: %m");
+        return EXIT_ERROR;
+    }
+    return EXIT_OK;
+}

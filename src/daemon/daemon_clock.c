@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/daemon_clock.h"
+
+#include "daemon/clock_emulated.h"
+#include "daemon/journal.h"
+
+int daemon_clock_port(const struct config *config, struct kernel_port *port)
+{
+    struct emulated_oscillator oscillator = {.offset_ns = config->emulated.offset_ns,
+                                             .frequency_ppb = config->emulated.frequency_ppm * 1e3,
+                                             .wander_ppb = config->emulated.wander_ppm * 1e3,
+                                             .seed = (uint64_t)config->emulated.seed};
+    int r;
+
+    if (config->clock.kind == CONFIG_CLOCK_KERNEL) {
+        r = clock_kernel_port(port);
+        return r < 0 ? journal_errno(r, "Cannot open the kernel's clock: %m") : 0;
+    }
+    r = clock_emulated_port(config->emulated.file, &oscillator, port);
+    if (r == -EBADMSG)
+        journal_error("%s is not an emulated clock's file: remove it, or name another one as "
+                      "emulated.file.",
+                      config->emulated.file);
+    else if (r < 0)
+        journal_errno(r, "Cannot open the emulated clock %s: %m", config->emulated.file);
+    return r;
+}
+
+int daemon_clock_open(const struct config *config, bool adjust, struct clock **clock)
+{
+    struct kernel_port port;
+    int r = daemon_clock_port(config, &port);
+
+    if (r < 0)
+        return r;
+    r = clock_kernel_open(&port, adjust, clock);
+    return r < 0 ? journal_errno(r, "Cannot use the clock: %m") : 0;
+}

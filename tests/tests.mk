@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Tests, demo and what measures them; included by the Makefile.
+
+named = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
+unit_tests := $(call named,tests/unit/test_*.c)
+process_tests := $(call named,tests/process/test_*.c)
+tools := $(call named,tests/tools/*.c)
+demo := $(if $(wildcard tests/demo/*.c),$(BUILD)/tests/demo/demo)
+shims := $(addsuffix .so,$(call named,tests/process/*_shim.c))
+test_programs := $(unit_tests) $(process_tests) $(tools) $(shims)
+
+# What the test programs of a directory share.
+unit_helpers := $(call objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+process_helpers := $(call objects,$(filter-out tests/process/test_% %_shim.c,\
+	$(wildcard tests/process/*.c)))
+
+.PHONY: tests
+tests: all $(test_programs) $(demo) ## build the test programs, tools and the demo too
+
+# A test of a core room has nothing but the core to call.
+core_rooms := $(notdir $(basename $(wildcard include/core/*.h)))
+core_tests := $(foreach room,$(core_rooms),$(filter $(BUILD)/tests/unit/test_$(room) \
+	$(BUILD)/tests/unit/test_$(room)_%,$(unit_tests)))
+$(core_tests): libs := $(core) -lm
+$(filter-out $(core_tests),$(unit_tests)): libs := $(daemon_libs)
+$(filter-out $(core_tests),$(unit_tests)): $(daemon)
+$(process_tests) $(tools) $(demo): libs := $(daemon_libs)
+$(process_tests) $(tools) $(demo): $(daemon)
+
+$(unit_tests): $(unit_helpers)
+$(process_tests): $(process_helpers)
+$(unit_tests) $(process_tests) $(tools): $(BUILD)/%: $(BUILD)/%.o $(core)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(if $(filter $(tools),$@),,-lcmocka) $(libs)
+
+$(demo): $(call objects,$(wildcard tests/demo/*.c)) $(core)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(libs)
+
+# Preloaded into programs that may not be instrumented: free of sanitizers.
+$(shims): $(BUILD)/%.so: %.c $(BUILD)/flags | libraries
+	$(say) LINK $@
+	$(quiet)mkdir -p $(@D)
+	$(quiet)$(CC) $(cppflags) $(warnings) $(CFLAGS) -MMD -MP -MT $@ -fPIC -shared -o $@ $<
+
+# Where the tests find the programs.
+export BERKELEY_BUILD = $(abspath $(BUILD))
+structure_environment = CC='$(CC)' language='$(language) $(package_cflags)' warnings='$(warnings)' \
+	core=$(core) instrumented='$(SANITIZE)$(COVERAGE)'
+unit := unit: $(unit_tests)
+process := process: $(process_tests)
+structure := structure: tests/structure/check
+
+.PHONY: check check-unit check-process check-structure
+check: ## install what the tests need if it is missing, then run them all
+check-unit: ## the rooms one by one
+check-process: ## the real programs on loopback
+check-structure: ## what the sources and the core library may contain
+check check-unit check-process: built := tests
+check-structure: built := $(core)
+check check-unit check-process check-structure:
+	@sh .ci/deps check
+	@$(MAKE) --no-print-directory $(built)
+	@$(MAKE) --no-print-directory run-$@
+
+.PHONY: run-check run-check-unit run-check-process run-check-structure run-instrumented run-demo
+run-check: kinds = $(unit) $(process) $(structure)
+run-check-unit: kinds = $(unit)
+run-check-process: kinds = $(process)
+run-check-structure: kinds = $(structure)
+run-instrumented: kinds = $(unit) $(process)
+run-instrumented: export BERKELEY_TEST_SCALE ?= 4
+run-check run-check-unit run-check-process run-check-structure run-instrumented:
+	@$(structure_environment) sh tests/run $(BUILD)/log $(kinds)
+
+run-demo: all $(demo)
+	@$(demo)
+
+.PHONY: check-asan
+check-asan: ## the same tests under the address and undefined behaviour sanitizers
+	@sh .ci/deps check
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined tests
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined run-instrumented
+
+.PHONY: check-clang
+check-clang: ## build everything with clang
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang tests
+
+# A test program leaves its counters only when it ends by itself.
+.PHONY: coverage
+coverage: ## lines run by the tests; fails below 95 % of src/core or 85 % of src
+	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || :
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 tests
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 run-instrumented
+	@sh tests/coverage $(BUILD)/coverage src/core:95 src:85
+
+VALGRIND_TEST ?= $(firstword $(process_tests))
+.PHONY: valgrind
+valgrind: tests ## one process test with all its programs under valgrind
+	@sh tests/valgrind $(BUILD)/valgrind $(VALGRIND_TEST)
