@@ -17,9 +17,9 @@ struct kernel_port {
     int (*read)(void *context, struct reading *reading);
     /* Time spent suspended since boot (BOOTTIME minus MONOTONIC), ns. */
     int (*suspended)(void *context, int64_t *ns);
-    int (*watch_fd)(void *context);      /* or -1 */
+    int (*watch_fd)(void *context); /* or -1 */
     void (*acknowledge)(void *context);
-    void (*release)(void *context);      /* frees the context; the clock goes on */
+    void (*release)(void *context); /* frees the context; the clock goes on */
     void *context;
     uint32_t precision_ns; /* width of one reading */
     const char *units;     /* a directory with one directory for each running unit: who else

@@ -25,9 +25,8 @@ struct clock_settings {
 /* True if `found` differs from what the kernel itself makes of `left` in the
  * seconds between: one line of old -> new values in `text` then.  follows: the
  * remainder is where the law of clock_trail has it. */
-bool clock_meddling_describe(const struct clock_settings *left,
-                             const struct clock_settings *found, bool follows, char *text,
-                             size_t size);
+bool clock_meddling_describe(const struct clock_settings *left, const struct clock_settings *found,
+                             bool follows, char *text, size_t size);
 
 /* The running time services by name, "chrony.service or ntp.service": those
  * that have a directory in `units`.  "another program" if there are none, or

@@ -90,7 +90,8 @@ void config_sample(FILE *out);
 void config_compare(const struct config *before, const struct config *after,
                     void (*differs)(const char *key, bool live, void *context), void *context);
 
-/* Keys that a reload cannot change, from `running` into `fresh`. */
+/* Keys that a reload cannot change, from `running` into `fresh`; slave.master too if only the
+ * new authentication would allow it. */
 void config_keep(const struct config *running, struct config *fresh);
 
 /* The n-th key's path ("master.interval"), NULL beyond the last: for tests. */

@@ -12,8 +12,8 @@
 
 #include "daemon/config.h"
 
-#define CONFIG_FILE_MAX (1 << 20)   /* bytes, includes counted in */
-#define CONFIG_INCLUDE_MAX 8        /* depth */
+#define CONFIG_FILE_MAX (1 << 20) /* bytes, includes counted in */
+#define CONFIG_INCLUDE_MAX 8      /* depth */
 
 struct config_place {
     const char *file;
@@ -23,7 +23,7 @@ struct config_place {
 struct config_text;
 
 /* 0 or -errno with the line in `error`: -ENOENT only for the file itself, -EACCES also for what
- * it includes, else -EINVAL. */
+ * it includes, -ENOMEM, else -EINVAL. */
 int config_text_read(const char *path, struct config_text **text, char error[CONFIG_ERROR_SIZE]);
 void config_text_free(struct config_text *text);
 

@@ -14,7 +14,7 @@
 /* Figures in columns, to be sorted: phases and rates of the voters, sds of all
  * clocks that have one (the clock that all are measured against has none). */
 struct columns {
-    double *phase_ns; /* relative to the first clock's: doubles are exact enough then */
+    int64_t *phase_ns; /* exact, however far away a liar is */
     double *rate_ppb;
     double *phase_sd_ns;
     double *rate_sd_ppb;
@@ -22,10 +22,21 @@ struct columns {
     size_t measured;
 };
 
+/* NaN counts as the largest: it would leave the others unsorted otherwise. */
 static int compare_doubles(const void *left, const void *right)
 {
     double a = *(const double *)left;
     double b = *(const double *)right;
+
+    if (isnan(a) || isnan(b))
+        return !!isnan(a) - !!isnan(b);
+    return (a > b) - (a < b);
+}
+
+static int compare_times(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left;
+    int64_t b = *(const int64_t *)right;
 
     return (a > b) - (a < b);
 }
@@ -39,6 +50,17 @@ static double median(double *values, size_t count)
     if (count % 2 == 1)
         return values[count / 2];
     return values[count / 2 - 1] / 2 + values[count / 2] / 2;
+}
+
+/* The same for instants; count > 0. */
+static int64_t median_time(int64_t *values, size_t count)
+{
+    int64_t low, high;
+
+    qsort(values, count, sizeof *values, compare_times);
+    low = values[(count - 1) / 2];
+    high = values[count / 2];
+    return low + (high - low) / 2;
 }
 
 static bool only_references(const struct average_clock *clocks, size_t count)
@@ -66,8 +88,8 @@ enum clock_verdict average_judge(const struct average_clock *clock, int64_t phas
 {
     double phase_off = fabs(phase_difference(clock->phase_ns, phase_ns));
     double rate_off = fabs(clock->rate_ppb - rate_ppb);
-    bool near = phase_off <= (double)gate_ns;
-    bool alike = rate_off <= gate_ppb;
+    bool near = phase_off <= (double)gate_ns && clock->phase_sd_ns >= 0;
+    bool alike = rate_off <= gate_ppb && clock->rate_sd_ppb >= 0;
 
     if (near && alike)
         return VERDICT_COUNTED;
@@ -77,17 +99,25 @@ enum clock_verdict average_judge(const struct average_clock *clock, int64_t phas
     return alike ? VERDICT_FAR : VERDICT_FAST;
 }
 
+static void columns_empty(struct columns *columns)
+{
+    free(columns->phase_ns);
+    free(columns->rate_ppb);
+}
+
 static int columns_fill(struct columns *columns, const struct average_clock *clocks, size_t count,
                         bool references)
 {
-    double *block = calloc(count, 4 * sizeof *block);
+    int64_t *phases = calloc(count, sizeof *phases);
+    double *block = calloc(count, 3 * sizeof *block);
 
-    if (!block)
+    *columns = (struct columns){.phase_ns = phases, .rate_ppb = block};
+    if (!phases || !block) {
+        columns_empty(columns);
         return -ENOMEM;
-    *columns = (struct columns){.phase_ns = block,
-                                .rate_ppb = block + count,
-                                .phase_sd_ns = block + 2 * count,
-                                .rate_sd_ppb = block + 3 * count};
+    }
+    columns->phase_sd_ns = block + count;
+    columns->rate_sd_ppb = block + 2 * count;
     for (size_t i = 0; i < count; i++) {
         const struct average_clock *clock = &clocks[i];
 
@@ -97,7 +127,7 @@ static int columns_fill(struct columns *columns, const struct average_clock *clo
         }
         if (!is_voter(clock, references))
             continue;
-        columns->phase_ns[columns->voters] = phase_difference(clock->phase_ns, clocks[0].phase_ns);
+        columns->phase_ns[columns->voters] = clock->phase_ns;
         columns->rate_ppb[columns->voters++] = clock->rate_ppb;
     }
     return 0;
@@ -192,14 +222,11 @@ int average_compute(struct average_clock *clocks, size_t count, const struct ave
         return -ENOMEM;
     set_gates(&columns, rule->cold, &result);
     if (columns.voters > 0) {
-        int64_t phase_ns =
-            clocks[0].phase_ns + timestamp_round(median(columns.phase_ns, columns.voters));
-
-        take_mean(clocks, count, references, phase_ns, median(columns.rate_ppb, columns.voters),
-                  &result);
+        take_mean(clocks, count, references, median_time(columns.phase_ns, columns.voters),
+                  median(columns.rate_ppb, columns.voters), &result);
         quorum = has_quorum(&result, rule, references);
     }
-    free(columns.phase_ns);
+    columns_empty(&columns);
     judge_others(clocks, count, references, quorum, &result);
     if (!quorum) {
         result.phase_ns = 0;

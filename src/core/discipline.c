@@ -34,6 +34,7 @@ struct discipline {
     struct reading last;
     double last_freq_ppb;
     int64_t last_slew_ns;     /* outstanding after that tick's order */
+    int64_t last_underway_ns; /* of it: not part of the order */
 };
 
 struct discipline *discipline_new(const struct discipline_limits *limits)
@@ -61,7 +62,7 @@ static bool target_possible(const struct target *target)
 
     return timestamp_valid(map->raw_ns) && timestamp_valid(map->total_ns) &&
            fabs(map->freq_ppb) <= MAP_FREQ_LIMIT_PPB && target->offset_sd_ns >= 0 &&
-           target->freq_sd_ppb >= 0 && target->asymmetry_ns >= 0;
+           target->freq_sd_ppb >= 0 && isfinite(target->freq_sd_ppb) && target->asymmetry_ns >= 0;
 }
 
 int discipline_follow(struct discipline *discipline, const struct target *target)
@@ -124,7 +125,7 @@ static int64_t outstanding(const struct discipline *discipline, const struct rea
 
     if (timestamp_sub(map_total_at(&discipline->target.map, now->raw_ns), now->total_ns,
                       &ahead_ns) < 0)
-        return INT64_MAX;
+        return now->total_ns < 0 ? INT64_MAX : -INT64_MAX;
     return ahead_ns;
 }
 
@@ -153,7 +154,10 @@ static void notice_foreign(struct discipline *discipline, const struct clock_sta
     int64_t delivered_ns = discipline->last_slew_ns - status->slew_left_ns;
     int64_t moved_ns = status->now.total_ns - discipline->last.total_ns;
     int64_t expected_ns = timestamp_drift(span_ns, discipline->last_freq_ppb) + delivered_ns;
-    int64_t tolerance_ns = FOREIGN_FLOOR_NS + timestamp_abs(delivered_ns) / FOREIGN_SLEW_SHARE +
+    /* Each part deviates by itself, even where they cancel each other out. */
+    int64_t slewed_ns = timestamp_abs(discipline->last_underway_ns) +
+                        timestamp_abs(delivered_ns - discipline->last_underway_ns);
+    int64_t tolerance_ns = FOREIGN_FLOOR_NS + slewed_ns / FOREIGN_SLEW_SHARE +
                            timestamp_drift(span_ns, FOREIGN_RATE_PPB);
 
     if (timestamp_abs(moved_ns - expected_ns) <= tolerance_ns)
@@ -175,29 +179,34 @@ static void age_holdover(struct discipline *discipline, int64_t raw_ns)
         discipline->state = SYNC_UNSYNCHRONISED;
 }
 
-/* The learned frequency, and what of the outstanding correction may be ordered. */
-static void order_slew(struct discipline *discipline, const struct clock_status *status,
+/* The learned frequency, as far as the kernel can run at it. */
+static void order_freq(struct discipline *discipline, struct discipline_outcome *outcome)
+{
+    double freq_ppb = discipline->target.map.freq_ppb;
+    bool beyond = fabs(freq_ppb) > DISCIPLINE_FREQ_LIMIT_PPB;
+
+    outcome->order.freq_ppb = freq_ppb;
+    if (beyond) {
+        outcome->wanted_ppb = freq_ppb;
+        outcome->order.freq_ppb = copysign(DISCIPLINE_FREQ_LIMIT_PPB, freq_ppb);
+        if (!discipline->beyond_said)
+            outcome->events |= DISCIPLINE_BEYOND;
+    }
+    discipline->beyond_said = beyond;
+}
+
+/* What of the outstanding correction may be ordered. */
+static void order_slew(const struct discipline *discipline, const struct clock_status *status,
                        struct discipline_outcome *outcome)
 {
     double rate_ppm = discipline->was_in ? discipline->limits.max_slew_ppm
                                          : discipline->limits.initial_slew_ppm;
     int64_t limit_ns = CHUNKS_PER_SLEW * timestamp_drift(NS_PER_S, rate_ppm * 1000);
-    double freq_ppb = discipline->target.map.freq_ppb;
+    int64_t left_ns = timestamp_clamp(outcome->outstanding_ns, TIMESTAMP_LIMIT_NS);
 
     if (limit_ns > KERNEL_SLEW_LIMIT_NS)
         limit_ns = KERNEL_SLEW_LIMIT_NS;
-    outcome->order.slew_ns =
-        timestamp_clamp(outcome->outstanding_ns - status->underway_ns, limit_ns);
-    if (fabs(freq_ppb) > DISCIPLINE_FREQ_LIMIT_PPB) {
-        outcome->wanted_ppb = freq_ppb;
-        freq_ppb = copysign(DISCIPLINE_FREQ_LIMIT_PPB, freq_ppb);
-        if (!discipline->beyond_said)
-            outcome->events |= DISCIPLINE_BEYOND;
-        discipline->beyond_said = true;
-    } else {
-        discipline->beyond_said = false;
-    }
-    outcome->order.freq_ppb = freq_ppb;
+    outcome->order.slew_ns = timestamp_clamp(left_ns - status->underway_ns, limit_ns);
 }
 
 static bool must_panic(const struct discipline *discipline, int64_t outstanding_ns)
@@ -226,18 +235,26 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
         discipline->state = SYNC_UNSYNCHRONISED;
         return;
     }
-    if (must_step(discipline, outcome->outstanding_ns)) {
-        outcome->events |= DISCIPLINE_STEP;
-        outcome->step_ns = outcome->outstanding_ns - status->underway_ns;
-        outcome->outstanding_ns = 0;
-        discipline->stepped = true;
-    }
-    if (outcome->events & DISCIPLINE_STEP) {
-        outcome->order.freq_ppb = discipline->target.map.freq_ppb;
-        outcome->order.slew_ns = 0;
+    order_freq(discipline, outcome);
+    if (!must_step(discipline, outcome->outstanding_ns)) {
+        order_slew(discipline, status, outcome);
         return;
     }
-    order_slew(discipline, status, outcome);
+    outcome->events |= DISCIPLINE_STEP;
+    outcome->step_ns = outcome->outstanding_ns;
+    outcome->outstanding_ns = 0;
+    outcome->order.slew_ns = 0;
+    discipline->stepped = true;
+}
+
+static int64_t esterror(const struct discipline *discipline, int64_t outstanding_ns)
+{
+    int64_t error_ns;
+
+    if (timestamp_add(timestamp_abs(outstanding_ns) / 2, discipline->target.offset_sd_ns,
+                      &error_ns) < 0)
+        return INT64_MAX;
+    return error_ns;
 }
 
 static void remember(struct discipline *discipline, const struct clock_status *status,
@@ -247,7 +264,9 @@ static void remember(struct discipline *discipline, const struct clock_status *s
     discipline->last = status->now;
     discipline->last.total_ns += outcome->step_ns;
     discipline->last_freq_ppb = outcome->order.freq_ppb;
-    discipline->last_slew_ns = status->underway_ns + outcome->order.slew_ns;
+    /* A step ends the chunk under way, too. */
+    discipline->last_underway_ns = outcome->step_ns ? 0 : status->underway_ns;
+    discipline->last_slew_ns = discipline->last_underway_ns + outcome->order.slew_ns;
 }
 
 void discipline_tick(struct discipline *discipline, const struct clock_status *status,
@@ -268,8 +287,7 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
     if (discipline->has_target) {
         pursue(discipline, status, outcome);
         order->maxerror_ns = bound_of(discipline, outcome->outstanding_ns, status->now.raw_ns);
-        order->esterror_ns =
-            timestamp_abs(outcome->outstanding_ns) / 2 + discipline->target.offset_sd_ns;
+        order->esterror_ns = esterror(discipline, outcome->outstanding_ns);
     }
     outcome->steer = discipline->steering && !status->observed;
     order->synchronised = discipline->state != SYNC_UNSYNCHRONISED;

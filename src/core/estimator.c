@@ -82,9 +82,15 @@ static double point_x(const struct line *line, const struct point *point)
     return (double)(point->master_raw_ns - line->origin_raw_ns) / 1e9;
 }
 
+/* Exact for offsets within 100 days of each other; a liar's may be further apart
+ * than int64_t holds. */
 static double point_y(const struct line *line, const struct point *point)
 {
-    return (double)(point->offset_ns - line->origin_offset_ns);
+    int64_t y_ns;
+
+    if (timestamp_sub(point->offset_ns, line->origin_offset_ns, &y_ns) < 0)
+        return (double)point->offset_ns - (double)line->origin_offset_ns;
+    return (double)y_ns;
 }
 
 static void add_point(struct sums *sums, double x, double y, double weight)
@@ -276,15 +282,18 @@ int estimator_estimate(const struct estimator *estimator, int64_t master_raw_ns,
 {
     unsigned count = estimator->count;
     struct line line;
-    double variance, x, offset_ns;
+    double variance, x;
+    int64_t offset_ns;
 
     if (count > 0 && newest_is_outlier(estimator))
         count--;
     if (line_fit(&line, estimator->points, count) < 0)
         return -ENODATA;
     x = (double)(master_raw_ns - line.origin_raw_ns) / 1e9;
-    offset_ns = line_at(&line, x, &variance);
-    *estimate = (struct estimate){.offset_ns = line.origin_offset_ns + timestamp_round(offset_ns),
+    if (timestamp_add(line.origin_offset_ns, timestamp_round(line_at(&line, x, &variance)),
+                      &offset_ns) < 0)
+        return -ENODATA;
+    *estimate = (struct estimate){.offset_ns = offset_ns,
                                   .freq_ppb = line.f_ppb,
                                   .delay_ns = (double)line.least_delay_ns / 2,
                                   .offset_sd_ns = sqrt(variance),

@@ -230,7 +230,7 @@ static void take_hello(struct master *master, uint32_t slot, const struct wire_h
 static enum refusal check_reply(const struct master *master, const struct peer *peer,
                                 const struct wire_reply *reply, const struct event *event)
 {
-    const struct poll *poll = &peer->polls[reply->exchange % MASTER_EXCHANGES_MAX];
+    const struct poll *poll = &peer->polls[reply->exchange % WIRE_EXCHANGES_MAX];
 
     if (reply->round < master->round)
         return REFUSAL_LATE;
@@ -363,7 +363,7 @@ void master_peer_sent(struct master *master, const struct event *event)
         peer->correct_raw_ns = event->sent.raw_ns;
         return;
     }
-    for (unsigned i = 0; event->sent.type == WIRE_POLL && i < MASTER_EXCHANGES_MAX; i++) {
+    for (unsigned i = 0; event->sent.type == WIRE_POLL && i < WIRE_EXCHANGES_MAX; i++) {
         if (peer->polls[i].sequence != event->sent.sequence)
             continue;
         peer->polls[i].sent = true;

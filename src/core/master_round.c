@@ -77,7 +77,7 @@ static bool is_waited_for(const struct peer *peer)
 {
     if (!peer->welcomed || !peer->answered_before)
         return false;
-    for (unsigned i = 0; i < MASTER_EXCHANGES_MAX; i++)
+    for (unsigned i = 0; i < WIRE_EXCHANGES_MAX; i++)
         if (peer->polls[i].sequence && !peer->polls[i].answered)
             return true;
     return false;

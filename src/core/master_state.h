@@ -7,8 +7,6 @@
 #include "core/estimator.h"
 #include "core/master.h"
 
-#define MASTER_EXCHANGES_MAX 8
-
 /* A clock's standing in the group; the master's own has one too. */
 struct standing {
     bool in;              /* votes: it was within the gates in the last round it took part in */
@@ -39,7 +37,7 @@ struct peer {
     unsigned refused;
 
     struct estimator *estimator;
-    struct poll polls[MASTER_EXCHANGES_MAX];
+    struct poll polls[WIRE_EXCHANGES_MAX];
     unsigned answers;      /* in this round */
     bool answered_before;  /* in the round before: it is waited for */
     uint32_t epoch;

@@ -88,8 +88,7 @@ static int machine_adjust(void *context, struct timex *timex)
         return r;
     }
     r = catch_up(machine);
-    return r < 0 ? r
-                 : timex_model_adjust(&machine->copy.model, machine->copy.model.raw_ns, timex);
+    return r < 0 ? r : timex_model_adjust(&machine->copy.model, machine->copy.model.raw_ns, timex);
 }
 
 static int machine_read(void *context, struct reading *reading)

@@ -4,6 +4,7 @@
 #include "daemon/clock_meddling.h"
 #include "daemon/clock_trail.h"
 #include "daemon/journal.h"
+#include "daemon/message_ids.h"
 
 #include <errno.h>
 #include <math.h>
@@ -77,7 +78,8 @@ static int try_adjust(struct clock *clock, int status)
     int r = adjust(clock, &timex);
 
     if (r == -EPERM) {
-        journal_notice("no right to adjust the clock (CAP_SYS_TIME): observing only");
+        journal_say(LOG_WARNING, &(struct journal_fields){.message_id = MESSAGE_OBSERVING},
+                    "No right to adjust the clock (CAP_SYS_TIME): it is measured, not corrected.");
         return 0;
     }
     if (r < 0)
@@ -100,7 +102,8 @@ static int prepare(struct clock *clock, bool wanted)
     guess_trail(clock, &clock->left);
     if (wanted)
         return try_adjust(clock, timex.status);
-    journal_notice("observing only: the configuration leaves the clock alone");
+    journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_OBSERVING},
+                "Observing only: the clock is measured, not corrected.");
     return 0;
 }
 
@@ -166,8 +169,9 @@ static void tell_meddling(struct clock *clock, int64_t raw_ns, const char *chang
     if (!quiet)
         return;
     clock_meddling_culprit(clock->port.units, culprit, sizeof culprit);
-    journal_warning("the kernel's clock was changed by %s: %s; only one program may steer it",
-                    culprit, changes);
+    journal_say(LOG_WARNING, &(struct journal_fields){.message_id = MESSAGE_INTERFERENCE},
+                "The clock was changed by %s: %s. Only one program may steer it.", culprit,
+                changes);
 }
 
 /* Compares what is found with what was left, and takes it as the new start. */
@@ -186,8 +190,7 @@ static void take_in(struct clock *clock, const struct clock_settings *found, int
     clock->left = *found;
 }
 
-static int look_at_kernel(struct clock *clock, struct timex *timex,
-                          struct clock_settings *found)
+static int look_at_kernel(struct clock *clock, struct timex *timex, struct clock_settings *found)
 {
     struct timex adjtime = {.modes = ADJ_OFFSET_SS_READ};
     int r;
@@ -225,8 +228,8 @@ int clock_look(struct clock *clock, struct clock_status *status)
     clock->suspended_ns = suspended_ns;
     take_in(clock, &found, now.raw_ns, jumped);
 
-    int64_t underway_ns = clock_trail_underway(&clock->trail, found.second,
-                                               in_ns(&timex, timex.time.tv_usec));
+    int64_t underway_ns =
+        clock_trail_underway(&clock->trail, found.second, in_ns(&timex, timex.time.tv_usec));
     *status = (struct clock_status){
         .now = now,
         .freq_ppb = (double)found.freq_scaled / FREQ_PER_PPB +
@@ -277,14 +280,13 @@ static bool in_force(const struct timex *asked, const struct timex *got)
            timestamp_abs(got->offset - asked->offset) <= 1;
 }
 
-static void check_in_force(struct clock *clock, const struct timex *asked,
-                           const struct timex *got)
+static void check_in_force(struct clock *clock, const struct timex *asked, const struct timex *got)
 {
     bool refused = !in_force(asked, got);
 
     if (refused && !clock->refused)
-        journal_warning("the kernel did not take an order: asked for frequency %ld, offset %ld, "
-                        "status 0x%04x, maxerror %ld; in force are %ld, %ld, 0x%04x, %ld",
+        journal_warning("The kernel did not take an order: asked for frequency %ld, offset %ld, "
+                        "status 0x%04x, maxerror %ld; in force are %ld, %ld, 0x%04x, %ld.",
                         asked->freq, asked->offset, (unsigned)asked->status, asked->maxerror,
                         got->freq, got->offset, (unsigned)got->status, got->maxerror);
     clock->refused = refused;

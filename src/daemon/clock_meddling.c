@@ -26,9 +26,8 @@ static const char *const services[] = {
     "ntpd-rs.service", "systemd-timesyncd.service",
 };
 
-__attribute__((format(printf, 4, 5))) static void append(char *text, size_t size,
-                                                         const char *separator,
-                                                         const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void
+append(char *text, size_t size, const char *separator, const char *format, ...)
 {
     size_t used = strlen(text);
     va_list arguments;
@@ -86,8 +85,7 @@ static void describe_rates(const struct clock_settings *left, const struct clock
 {
     if (timestamp_abs(found->freq_scaled - left->freq_scaled) > 1)
         append(text, size, ", ", "frequency %+.3f -> %+.3f ppm",
-               (double)left->freq_scaled * PPM_PER_FREQ,
-               (double)found->freq_scaled * PPM_PER_FREQ);
+               (double)left->freq_scaled * PPM_PER_FREQ, (double)found->freq_scaled * PPM_PER_FREQ);
     if (found->tick_us != left->tick_us)
         append(text, size, ", ", "tick %" PRId64 " -> %" PRId64 " us", left->tick_us,
                found->tick_us);
@@ -98,9 +96,8 @@ static void describe_rates(const struct clock_settings *left, const struct clock
         append(text, size, ", ", "adjtime slew 0 -> %" PRId64 " us", found->adjtime_us);
 }
 
-bool clock_meddling_describe(const struct clock_settings *left,
-                             const struct clock_settings *found, bool follows, char *text,
-                             size_t size)
+bool clock_meddling_describe(const struct clock_settings *left, const struct clock_settings *found,
+                             bool follows, char *text, size_t size)
 {
     text[0] = '\0';
     describe_rates(left, found, text, size);
@@ -115,8 +112,8 @@ bool clock_meddling_describe(const struct clock_settings *left,
         append(text, size, ", ", "slew left %" PRId64 " -> %" PRId64 " ns", left->remainder_ns,
                found->remainder_ns);
     if (!maxerror_kept(left, found))
-        append(text, size, ", ", "maximum error %" PRId64 " -> %" PRId64 " us",
-               left->maxerror_us, found->maxerror_us);
+        append(text, size, ", ", "maximum error %" PRId64 " -> %" PRId64 " us", left->maxerror_us,
+               found->maxerror_us);
     return text[0] != '\0';
 }
 

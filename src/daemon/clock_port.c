@@ -115,8 +115,8 @@ static void machine_release(void *context)
 static uint32_t precision_ns(void)
 {
     int64_t raw_ns, real_ns;
-    int64_t width_ns = bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS_FOR_PRECISION, &raw_ns,
-                               &real_ns);
+    int64_t width_ns =
+        bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS_FOR_PRECISION, &raw_ns, &real_ns);
 
     return width_ns < 1 ? 1 : width_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)width_ns;
 }

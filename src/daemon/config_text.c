@@ -236,18 +236,39 @@ static int scan(struct scanner *scanner, const char *bytes, size_t length)
     return r;
 }
 
+static const char *why_unreadable(int error)
+{
+    switch (error) {
+    case ENOENT:
+        return "no such file";
+    case EACCES:
+        return "no permission to read it";
+    case EISDIR:
+        return "a directory";
+    case ENODEV:
+        return "a device, pipe or socket";
+    case EFBIG:
+        return "more than a MiB, includes counted in";
+    default:
+        return strerrordesc_np(error);
+    }
+}
+
 static int unreadable(const struct scanner *parent, const char *path, int error)
 {
     const struct config_place place = {.file = path};
+    const char *why = why_unreadable(error);
+    const bool included = parent->depth > 0;
 
-    if (parent->depth == 0)
-        (void)config_refuse(parent->error, place, NULL, "found %s; allowed is a readable file",
-                            error == ENOENT ? "no such file" : strerrordesc_np(error));
-    else
+    if (included)
         (void)config_refuse(parent->error, parent->place, "@include",
-                            "found %s (%s); allowed is a readable file", path,
-                            strerrordesc_np(error));
-    return error == EACCES || parent->depth == 0 ? -error : -EINVAL;
+                            "found %s (%s); allowed is a readable file", path, why);
+    else
+        (void)config_refuse(parent->error, place, NULL, "found %s; allowed is a readable file",
+                            why);
+    if (error == EISDIR || error == ENODEV || error == EFBIG)
+        return -EINVAL;
+    return included && error != EACCES ? -EINVAL : -error;
 }
 
 /* Reads the rest of a file that is a regular one of at most `room` bytes; *bytes, with a NUL
@@ -285,12 +306,6 @@ static int slurp(struct scanner *parent, const char *path, char **bytes, size_t 
         return unreadable(parent, path, errno);
     got = read_all(fd, CONFIG_FILE_MAX - text->read_bytes, bytes);
     (void)close(fd);
-    if (got == -EFBIG || got == -EISDIR || got == -ENODEV)
-        return config_refuse(
-            parent->error, (struct config_place){.file = path}, NULL,
-            "found %s; allowed is a file of at most %d bytes, includes counted in",
-            got == -EFBIG ? "too much" : got == -EISDIR ? "a directory" : "a device or pipe",
-            CONFIG_FILE_MAX);
     if (got < 0)
         return unreadable(parent, path, (int)-got);
     *length = (size_t)got;

@@ -38,14 +38,7 @@ struct emulated_file {
 static_assert(sizeof(struct emulated_state) % sizeof(uint64_t) == 0, "whole words");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not be shared");
 
-/* -errno, and never 0. */
-static int failure(void)
-{
-    return errno > 0 ? -errno : -EIO;
-}
-
-static void slot_write(struct slot *slot, uint64_t generation,
-                       const struct emulated_state *state)
+static void slot_write(struct slot *slot, uint64_t generation, const struct emulated_state *state)
 {
     uint64_t words[WORDS];
 
@@ -91,16 +84,14 @@ static int lock_file(int fd, short type)
     return r < 0 ? -errno : 0;
 }
 
-static int map_page(int fd, bool writable, struct page **page)
+/* NULL with errno set on failure. */
+static struct page *map_page(int fd, bool writable)
 {
     int protection = PROT_READ | (writable ? PROT_WRITE : 0);
     int flags = MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0);
     void *memory = mmap(NULL, sizeof(struct page), protection, flags, fd, 0);
 
-    if (memory == MAP_FAILED)
-        return failure();
-    *page = memory;
-    return 0;
+    return memory == MAP_FAILED ? NULL : memory;
 }
 
 static void fill_page(struct page *page, const struct emulated_state *initial)
@@ -129,7 +120,7 @@ static int file_size(int fd, off_t *size)
     struct stat status;
 
     if (fstat(fd, &status) < 0)
-        return failure();
+        return -errno;
     if (!S_ISREG(status.st_mode))
         return -EBADMSG;
     *size = status.st_size;
@@ -139,7 +130,7 @@ static int file_size(int fd, off_t *size)
 /* A creator that died before it wrote the magic left zeros: begin again. */
 static int create_locked(struct emulated_file *file, const struct emulated_state *initial)
 {
-    off_t size;
+    off_t size = 0;
     int r = file_size(file->fd, &size);
 
     if (r < 0)
@@ -147,10 +138,10 @@ static int create_locked(struct emulated_file *file, const struct emulated_state
     if (size != 0 && size != (off_t)sizeof(struct page))
         return -EBADMSG;
     if (size == 0 && ftruncate(file->fd, (off_t)sizeof(struct page)) < 0)
-        return failure();
-    r = map_page(file->fd, true, &file->page);
-    if (r < 0)
-        return r;
+        return -errno;
+    file->page = map_page(file->fd, true);
+    if (!file->page)
+        return -errno;
     if (atomic_load_explicit(&file->page->magic, memory_order_acquire) != 0)
         return check_page(file);
     fill_page(file->page, initial);
@@ -163,14 +154,15 @@ static int create(struct emulated_file *file, const char *path,
     int r;
 
     if (!path || !*path) {
-        r = map_page(-1, true, &file->page);
-        if (r == 0)
-            fill_page(file->page, initial);
-        return r;
+        file->page = map_page(-1, true);
+        if (!file->page)
+            return -errno;
+        fill_page(file->page, initial);
+        return 0;
     }
     file->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (file->fd < 0)
-        return failure();
+        return -errno;
     r = lock_file(file->fd, F_WRLCK);
     if (r < 0)
         return r;
@@ -182,19 +174,19 @@ static int create(struct emulated_file *file, const char *path,
 static int open_existing(struct emulated_file *file, const char *path, bool writable)
 {
     int mode = writable ? O_RDWR : O_RDONLY;
-    off_t size;
+    off_t size = 0;
     int r;
 
     file->fd = open(path, mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file->fd < 0)
-        return failure();
+        return -errno;
     r = file_size(file->fd, &size);
     if (r < 0)
         return r;
     if (size != (off_t)sizeof(struct page))
         return -EBADMSG;
-    r = map_page(file->fd, writable, &file->page);
-    return r < 0 ? r : check_page(file);
+    file->page = map_page(file->fd, writable);
+    return file->page ? check_page(file) : -errno;
 }
 
 static struct emulated_file *file_new(void)

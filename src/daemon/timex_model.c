@@ -149,8 +149,8 @@ static int validate(const struct timex *timex)
 
 static int set_offset(struct timex_model *model, const struct timex *timex)
 {
-    int64_t part_ns = (timex->modes & ADJ_NANO) ? timex->time.tv_usec
-                                                : timex->time.tv_usec * NS_PER_US;
+    int64_t part_ns =
+        (timex->modes & ADJ_NANO) ? timex->time.tv_usec : timex->time.tv_usec * NS_PER_US;
     wide delta = (wide)timex->time.tv_sec * NS_PER_S + part_ns;
     wide real = model->real_ns + delta;
 
@@ -224,8 +224,7 @@ static void set_modes(struct timex_model *model, const struct timex *timex)
     if (timex->modes & ADJ_MICRO)
         model->status &= ~STA_NANO;
     if (timex->modes & ADJ_FREQUENCY)
-        model->freq_scaled =
-            clamp(timex->freq * PPM_SCALE, -FREQ_MAX_SCALED, FREQ_MAX_SCALED);
+        model->freq_scaled = clamp(timex->freq * PPM_SCALE, -FREQ_MAX_SCALED, FREQ_MAX_SCALED);
     if (timex->modes & ADJ_MAXERROR)
         model->maxerror_us = clamp(timex->maxerror, 0, TIMEX_MODEL_PHASE_LIMIT_US);
     if (timex->modes & ADJ_ESTERROR)
@@ -244,8 +243,8 @@ static void fill(const struct timex_model *model, struct timex *timex)
 {
     int64_t part_ns = model->real_ns - second_of(model->real_ns) * NS_PER_S;
 
-    timex->freq = shift_right((model->freq_scaled >> PPM_SCALE_INV_SHIFT) * PPM_SCALE_INV,
-                              SCALE_SHIFT);
+    timex->freq =
+        shift_right((model->freq_scaled >> PPM_SCALE_INV_SHIFT) * PPM_SCALE_INV, SCALE_SHIFT);
     timex->maxerror = model->maxerror_us;
     timex->esterror = model->esterror_us;
     timex->status = model->status;

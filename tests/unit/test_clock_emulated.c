@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/clock_emulated.h"
 
-#include "daemon/oscillator.h"
+#include "daemon/emulated_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,10 +31,8 @@ struct place {
     char path[96];
 };
 
-static const struct emulated_oscillator plain = {.offset_ns = -3 * NS_PER_S,
-                                                 .frequency_ppb = 50000,
-                                                 .wander_ppb = 100,
-                                                 .seed = 7};
+static const struct emulated_oscillator plain = {
+    .offset_ns = -3 * NS_PER_S, .frequency_ppb = 50000, .wander_ppb = 100, .seed = 7};
 
 static int place_open(void **state)
 {
@@ -145,8 +143,8 @@ static void starts_where_asked(void **state)
 static void refuses_impossible_machines(void **state)
 {
     static const struct emulated_oscillator bad[] = {
-        {.frequency_ppb = 1.1e8},    {.frequency_ppb = NAN},  {.wander_ppb = -1},
-        {.wander_ppb = NAN},         {.wander_ppb = 1e6},     {.offset_ns = INT64_MAX},
+        {.frequency_ppb = 1.1e8},  {.frequency_ppb = NAN}, {.wander_ppb = -1},
+        {.wander_ppb = NAN},       {.wander_ppb = 1e6},    {.offset_ns = INT64_MAX},
         {.offset_ns = -INT64_MAX},
     };
     struct kernel_port port;
@@ -401,6 +399,28 @@ static void unfinished_creation_is_begun_again(void **state)
     port.release(port.context);
 }
 
+/* A file from before the host's reboot: its RAW began again since. */
+static void goes_on_after_the_host_rebooted(void **state)
+{
+    const struct place *place = *state;
+    int64_t host_ns = clock_ns(CLOCK_MONOTONIC_RAW) + 1000000 * NS_PER_S;
+    struct emulated_state earlier = {0};
+    struct emulated_file *file = NULL;
+
+    assert_true(oscillator_init(&earlier.oscillator, host_ns, 0, 0, 1));
+    timex_model_init(&earlier.model, earlier.oscillator.raw_ns, 1000 * NS_PER_S);
+    assert_int_equal(emulated_file_create(place->path, &earlier, &file), 0);
+    emulated_file_close(file);
+
+    struct kernel_port port = port_at(place->path);
+    int64_t first_ns = real_of(read_port(&port));
+    assert_true(first_ns >= 1000 * NS_PER_S && first_ns < 1060 * NS_PER_S);
+    while (clock_ns(CLOCK_MONOTONIC_RAW) < host_ns - 1000000 * NS_PER_S + NS_PER_MS)
+        ;
+    assert_true(real_of(read_port(&port)) > first_ns);
+    port.release(port.context);
+}
+
 static pid_t start_writer(const char *path)
 {
     pid_t pid = fork();
@@ -462,6 +482,7 @@ int main(void)
         cmocka_unit_test(frequency_is_as_said),
         AT_A_PLACE(damaged_files_are_refused),
         AT_A_PLACE(unfinished_creation_is_begun_again),
+        AT_A_PLACE(goes_on_after_the_host_rebooted),
         AT_A_PLACE(killed_writer_leaves_a_whole_state),
     };
 

@@ -147,10 +147,8 @@ static void orders_are_limited(void **state)
 {
     struct virtual_kernel kernel;
     struct clock *clock = virtual_clock(&kernel, NULL);
-    struct order order = {.freq_ppb = 6e5,
-                          .slew_ns = INT64_MIN,
-                          .maxerror_ns = INT64_MAX,
-                          .esterror_ns = -5};
+    struct order order = {
+        .freq_ppb = 6e5, .slew_ns = INT64_MIN, .maxerror_ns = INT64_MAX, .esterror_ns = -5};
     struct timex timex = {.modes = 0};
 
     (void)state;

@@ -223,18 +223,25 @@ static void durations_are_exact(void **state)
 
 static void drop_ins_come_in_order_and_the_last_wins(void **state)
 {
+    static const int written[] = {40, 90, 20, 95, 70, 30, 80, 60, 50};
     const struct fixture *fixture = *state;
+    char name[32], text[64];
     struct config c;
 
     assert_int_equal(mkdir(fixture->drop_in, 0755), 0);
-    write_beside(fixture, "b.conf.d/20.conf", "group = \"twenty\"; master: { port = 20; };");
     write_beside(fixture, "b.conf.d/10.conf",
                  "group = \"ten\"; master: { port = 10; listen = [\"127.0.0.9\"]; };");
-    write_beside(fixture, "b.conf.d/30.conf.old", "group = \"old\";");
-    write_beside(fixture, "b.conf.d/.40.conf", "group = \"hidden\";");
+    for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
+        (void)snprintf(name, sizeof(name), "b.conf.d/%d.conf", written[i]);
+        (void)snprintf(text, sizeof(text), "group = \"g%d\"; master: { port = %d; };", written[i],
+                       written[i]);
+        write_beside(fixture, name, text);
+    }
+    write_beside(fixture, "b.conf.d/99.conf.old", "not a setting");
+    write_beside(fixture, "b.conf.d/.99.conf", "not a setting");
     loads_text(fixture, "group = \"main\"; master: { exchanges = 2; };", &c);
-    assert_string_equal(c.group, "twenty");
-    assert_int_equal(c.master.port, 20);
+    assert_string_equal(c.group, "g95");
+    assert_int_equal(c.master.port, 95);
     assert_int_equal(c.master.exchanges, 2);
     assert_string_equal(c.master.listen[0], "127.0.0.9");
     assert_string_equal(c.master.listen[1], "");
@@ -264,6 +271,23 @@ static void includes_are_found_beside_the_file(void **state)
     assert_int_equal(c.master.port, 7);
     assert_int_equal(c.master.exchanges, 3);
     assert_int_equal(c.master.quorum, 4);
+}
+
+static void includes_may_be_eight_deep(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct config c;
+
+    for (int i = 1; i < 8; i++) {
+        char name[8], text[32];
+
+        (void)snprintf(name, sizeof(name), "%d.inc", i);
+        (void)snprintf(text, sizeof(text), "@include \"%d.inc\"", i + 1);
+        write_beside(fixture, name, text);
+    }
+    write_beside(fixture, "8.inc", "group = \"deep\";");
+    loads_text(fixture, "@include \"1.inc\"", &c);
+    assert_string_equal(c.group, "deep");
 }
 
 static void the_sample_is_the_one_in_the_tree(void **state)
@@ -339,6 +363,7 @@ int main(void)
         CASE(drop_ins_come_in_order_and_the_last_wins),
         CASE(keys_are_checked_together_once),
         CASE(includes_are_found_beside_the_file),
+        CASE(includes_may_be_eight_deep),
         CASE(the_sample_is_the_one_in_the_tree),
         CASE(the_sample_uncommented_is_the_defaults),
         cmocka_unit_test(keys_are_numbered),

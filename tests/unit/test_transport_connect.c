@@ -22,6 +22,7 @@ static const struct transport_limits limits = {
 
 static uint64_t later_us; /* the loop's clock is that much ahead */
 static bool impatient;    /* an attempt times out soon */
+static bool mirrored;       /* a connection attempt comes from the port it goes to */
 static atomic_bool held;  /* lookups wait for the gate */
 static sem_t entered, gate, freed;
 
@@ -47,6 +48,16 @@ int sd_event_source_set_time_relative(sd_event_source *source, uint64_t usec)
     r = real(source, impatient && usec == ATTEMPT_TIMEOUT_US ? 20000 : usec);
     later_us = ahead_us;
     return r;
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    int (*real)(int, const struct sockaddr *, socklen_t);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "connect");
+    if (mirrored && address->sa_family == AF_INET)
+        assert_int_equal(bind(fd, address, size), 0);
+    return real(fd, address, size);
 }
 
 /* "both.test" is 127.0.0.1 and then ::1; "far.test" is 192.0.2.7. */
@@ -83,6 +94,7 @@ static int setup(void **state)
     (void)state;
     later_us = 0;
     impatient = false;
+    mirrored = false;
     atomic_store(&held, false);
     return sem_init(&entered, 0, 0) < 0 || sem_init(&gate, 0, 0) < 0 || sem_init(&freed, 0, 0) < 0;
 }
@@ -244,7 +256,11 @@ static void test_elsewhere(void **state)
     connect_to(&slave, "127.0.0.1", transport_port(master.transport));
     side_settle(&slave);
     assert_int_equal(slave.downs, 0);
-    connect_to(&slave, "127.0.0.1", transport_port(other.transport));
+    /* A wait before the first attempt would be noticed. */
+    assert_int_equal(transport_connect(slave.transport, "127.0.0.1",
+                                       transport_port(other.transport), 3600 * NS_PER_S,
+                                       3600 * NS_PER_S),
+                     0);
     assert_int_equal(slave.downs, 1);
     assert_int_equal(slave.error, -ECANCELED);
     side_wait(&other, &other.ups, 1);
@@ -284,11 +300,26 @@ static void test_loopback_only(void **state)
     side_close(&slave);
 }
 
-/* A master on ::1 alone, and a name that is 127.0.0.1 first. */
-static void start_second_address(struct side *master, struct side *slave)
+/* The kernel would let a socket talk to itself where nobody listens. */
+static void test_not_itself(void **state)
+{
+    struct side slave;
+
+    (void)state;
+    mirrored = true;
+    side_open(&slave, NULL, &limits);
+    connect_to(&slave, "127.0.0.1", unused_port());
+    side_wait(&slave, &slave.unreachables, 1);
+    assert_non_null(strstr(slave.what, ": Connection refused"));
+    assert_int_equal(slave.ups, 0);
+    side_close(&slave);
+}
+
+/* A master on ::1 alone, for a name that is 127.0.0.1 first. */
+static void start_second_address(struct side *master, struct side *slave, uint16_t port)
 {
     side_open(master, NULL, &limits);
-    assert_int_equal(transport_listen(master->transport, "::1", 0), 0);
+    assert_int_equal(transport_listen(master->transport, "::1", port), 0);
     side_open(slave, master->loop, &limits);
     connect_to(slave, "both.test", transport_port(master->transport));
 }
@@ -298,7 +329,7 @@ static void test_next_address(void **state)
     struct side master, slave;
 
     (void)state;
-    start_second_address(&master, &slave);
+    start_second_address(&master, &slave, unused_port());
     side_wait(&slave, &slave.ups, 1);
     assert_int_equal(strncmp(slave.address, "::1 port ", 9), 0);
     assert_int_equal(slave.unreachables, 0);
@@ -306,25 +337,28 @@ static void test_next_address(void **state)
     side_close(&master);
 }
 
-/* The first address answers nothing at all: a listener whose queue is full. */
+/* The first address answers nothing at all: a listener whose queue is full. The
+ * kernel itself would give up after the 10 s of TCP_USER_TIMEOUT. */
 static void test_attempt_times_out(void **state)
 {
     enum { FILL = 4 };
     struct side master, slave;
-    struct sockaddr_in address;
+    struct sockaddr_in address = loopback(0);
+    socklen_t size = sizeof(address);
     int deaf = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fill[FILL];
 
     (void)state;
     impatient = true;
-    start_second_address(&master, &slave);
-    address = loopback(transport_port(master.transport));
     assert_int_equal(bind(deaf, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(deaf, 0), 0);
+    assert_int_equal(getsockname(deaf, (struct sockaddr *)&address, &size), 0);
     for (unsigned i = 0; i < FILL; i++) {
         fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         (void)connect(fill[i], (struct sockaddr *)&address, sizeof(address));
     }
-    side_wait(&slave, &slave.ups, 1);
+    start_second_address(&master, &slave, ntohs(address.sin_port));
+    while (slave.ups == 0)
+        assert_true(sd_event_run(slave.loop, 5000000) > 0);
     assert_int_equal(strncmp(slave.address, "::1 port ", 9), 0);
     side_close(&slave);
     side_close(&master);
@@ -418,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup(test_elsewhere, setup),
         cmocka_unit_test_setup(test_no_such_host, setup),
         cmocka_unit_test_setup(test_loopback_only, setup),
+        cmocka_unit_test_setup(test_not_itself, setup),
         cmocka_unit_test_setup(test_next_address, setup),
         cmocka_unit_test_setup(test_attempt_times_out, setup),
         cmocka_unit_test_setup(test_free_while_resolving, setup),

@@ -245,7 +245,7 @@ static void test_rate(void **state)
     for (unsigned i = 0; i < SLOW_RATE; i++)
         write_all(fd, frame, sizeof(frame));
     side_wait(&side, &side.frames[0], 3 * SLOW_RATE);
-    later_us += 3600000000;
+    later_us += UINT64_MAX / SLOW_RATE + 1; /* the product is beyond 64 bits */
     for (unsigned i = 0; i < 2 * SLOW_RATE; i++)
         write_all(fd, frame, sizeof(frame));
     side_wait(&side, &side.frames[0], 5 * SLOW_RATE);
@@ -403,6 +403,26 @@ static void test_broken_write(void **state)
     side_close(&side);
 }
 
+/* Whoever asks is told the first reason, not what the kernel says afterwards. */
+static void test_write_after_reset(void **state)
+{
+    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    struct side side;
+    int fd = start(&side, &generous);
+    uint8_t frame[20];
+
+    (void)state;
+    make_frame(frame, sizeof(frame), 1);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+    assert_int_equal(close(fd), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(
+            transport_send(side.transport, 0, frame, sizeof(frame), false, NULL), -ECONNRESET);
+    side_wait(&side, &side.downs, 1);
+    assert_int_equal(side.error, -ECONNRESET);
+    side_close(&side);
+}
+
 static void close_peer(struct side *side)
 {
     transport_close(side->transport, side->peer);
@@ -532,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_partial_write),
         cmocka_unit_test(test_never_reading),
         cmocka_unit_test(test_broken_write),
+        cmocka_unit_test(test_write_after_reset),
         cmocka_unit_test(test_close_in_frame),
         cmocka_unit_test(test_close_after_last_word),
         cmocka_unit_test(test_close_other_in_frame),

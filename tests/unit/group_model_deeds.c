@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What befalls a group, and what can be seen of it. */
+#include "group_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TRUTH_NS (INT64_C(1700000000) * NS_PER_S)
+
+void group_step(struct group *group, unsigned node, int64_t step_ns)
+{
+    (void)group_reading(group, node);
+    group->nodes[node].clock.total_ns += step_ns;
+    group->nodes[node].seen_ns += step_ns;
+}
+
+void group_jump_raw(struct group *group, unsigned node, int64_t jump_ns, bool told)
+{
+    struct model_clock *clock = &group->nodes[node].clock;
+
+    (void)group_reading(group, node);
+    clock->raw_ns += jump_ns;
+    clock->total_raw_ns += jump_ns;
+    clock->second_raw_ns += jump_ns;
+    group->nodes[node].seen_ns = 0;
+    clock->jumped = told;
+}
+
+void group_frequency(struct group *group, unsigned node, double raw_ppm)
+{
+    struct model_clock *clock = &group->nodes[node].clock;
+
+    clock->raw_ns = group_reading(group, node).raw_ns;
+    clock->true_ns = group->now_ns;
+    clock->raw_ppm = raw_ppm;
+}
+
+void group_suspend(struct group *group, unsigned node, int64_t span_ns, int64_t rtc_error_ns)
+{
+    struct model_clock *clock = &group->nodes[node].clock;
+
+    clock->raw_ns = group_reading(group, node).raw_ns;
+    clock->true_ns = group->now_ns + span_ns;
+    clock->total_ns += span_ns + rtc_error_ns;
+    clock->jumped = true;
+    group->nodes[node].seen_ns = 0;
+    group->nodes[node].asleep_until_ns = group->now_ns + span_ns;
+}
+
+int64_t group_error(struct group *group, unsigned node)
+{
+    struct reading now = group_reading(group, node);
+
+    return now.raw_ns + now.total_ns - TRUTH_NS - group->now_ns;
+}
+
+int64_t group_spread(struct group *group, unsigned nodes)
+{
+    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+
+    for (unsigned i = 0; i < group->count; i++) {
+        int64_t error_ns = group_error(group, i);
+
+        if (!(nodes & 1U << i))
+            continue;
+        lowest = error_ns < lowest ? error_ns : lowest;
+        highest = error_ns > highest ? error_ns : highest;
+    }
+    return highest - lowest;
+}
+
+int64_t group_mean(struct group *group, unsigned nodes)
+{
+    int64_t sum = 0, count = 0;
+
+    for (unsigned i = 0; i < group->count; i++) {
+        if (!(nodes & 1U << i))
+            continue;
+        sum += group_error(group, i);
+        count++;
+    }
+    return sum / count;
+}
+
+void group_summary(struct group *group, unsigned node, struct summary *summary)
+{
+    struct reading now = group_reading(group, node);
+
+    if (node == 0)
+        master_summary(group->nodes[0].master, &now, summary);
+    else
+        slave_summary(group->nodes[node].slave, &now, summary);
+}
+
+static bool is_about(const struct group_note *note, unsigned node, enum note_kind kind,
+                     const char *name)
+{
+    return note->node == node && note->note.kind == kind &&
+           (!name || strcmp(note->note.name, name) == 0);
+}
+
+unsigned group_notes(const struct group *group, unsigned node, enum note_kind kind,
+                     const char *name, int64_t since_ns)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < group->note_count; i++)
+        count += group->notes[i].at_ns >= since_ns && is_about(&group->notes[i], node, kind, name);
+    return count;
+}
+
+const struct note *group_note(const struct group *group, unsigned node, enum note_kind kind,
+                              const char *name)
+{
+    for (size_t i = group->note_count; i-- > 0;)
+        if (is_about(&group->notes[i], node, kind, name))
+            return &group->notes[i].note;
+    fail_msg("no note %d of node %u about %s", kind, node, name ? name : "anybody");
+    return NULL;
+}
