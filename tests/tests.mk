@@ -33,7 +33,8 @@ $(unit_tests) $(process_tests) $(tools): $(BUILD)/%: $(BUILD)/%.o $(core)
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $(filter %.o,$^) $(if $(filter $(tools),$@),,-lcmocka) $(libs)
 
-$(demo): $(call objects,$(wildcard tests/demo/*.c)) $(core)
+# The demo can do without what the tests are installed for.
+$(demo): $(call objects,$(wildcard tests/demo/*.c tests/process/harness*.c)) $(core)
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $(filter %.o,$^) $(libs)
 

@@ -46,6 +46,7 @@ struct line {
     double var_a, cov_af, var_f;
     unsigned used;
     int64_t least_delay_ns;
+    double unseen_ns; /* what the least delay itself is likely above the base */
     double span_s;
 };
 
@@ -69,14 +70,6 @@ void estimator_reset(struct estimator *estimator)
     *estimator = (struct estimator){0};
 }
 
-/* A slow exchange may hide up to half of its extra delay in the offset. */
-static double point_sd(const struct point *point, int64_t least_delay_ns)
-{
-    double extra_ns = (double)(point->delay_ns - least_delay_ns) / 2;
-
-    return hypot(STAMP_SD_NS, extra_ns);
-}
-
 static double point_x(const struct line *line, const struct point *point)
 {
     return (double)(point->master_raw_ns - line->origin_raw_ns) / 1e9;
@@ -91,6 +84,16 @@ static double point_y(const struct line *line, const struct point *point)
     if (timestamp_sub(point->offset_ns, line->origin_offset_ns, &y_ns) < 0)
         return (double)point->offset_ns - (double)line->origin_offset_ns;
     return (double)y_ns;
+}
+
+/* A slow exchange may hide up to half of its extra delay in the offset.  An old
+ * one says the less of now the further the frequency has wandered: W x^1.5 / sqrt 3. */
+static double point_sd(const struct line *line, const struct point *point)
+{
+    double extra_ns = (double)(point->delay_ns - line->least_delay_ns) + line->unseen_ns;
+    double x = fabs(point_x(line, point));
+
+    return hypot(hypot(STAMP_SD_NS, extra_ns / 2), WANDER_PPB * x * sqrt(x / 3));
 }
 
 static void add_point(struct sums *sums, double x, double y, double weight)
@@ -113,12 +116,27 @@ static double excess_variance(const struct point *points, unsigned count, const 
         double x = point_x(line, &points[i]);
         double residual =
             (point_y(line, &points[i]) - line->a_ns - line->f_ppb * x) /
-            point_sd(&points[i], line->least_delay_ns);
+            point_sd(line, &points[i]);
 
         if (!points[i].outlier)
             chi2 += residual * residual;
     }
     return fmax(1, chi2 / (line->used - 2));
+}
+
+/* The extra delay of an exchange is the sum of two queues', so its density starts
+ * linearly, and the least of n is on average 1 / sqrt n of the mean.  Known is
+ * the mean above the least: m = mean - least = mean (1 - 1 / sqrt n). */
+static double unseen_delay(const struct point *points, unsigned count, const struct line *line)
+{
+    double sum_ns = 0;
+
+    if (line->used < 2)
+        return 0;
+    for (unsigned i = 0; i < count; i++)
+        if (!points[i].outlier)
+            sum_ns += (double)(points[i].delay_ns - line->least_delay_ns);
+    return sum_ns / line->used / (sqrt(line->used) - 1);
 }
 
 static void line_start(struct line *line, const struct point *points, unsigned count)
@@ -138,6 +156,7 @@ static void line_start(struct line *line, const struct point *points, unsigned c
     }
     if (!newest)
         return;
+    line->unseen_ns = unseen_delay(points, count, line);
     line->origin_raw_ns = newest->master_raw_ns;
     line->origin_offset_ns = newest->offset_ns;
     line->span_s = (double)(newest->master_raw_ns - oldest->master_raw_ns) / 1e9;
@@ -153,7 +172,7 @@ static int line_fit(struct line *line, const struct point *points, unsigned coun
     if (line->used < 2)
         return -ENODATA;
     for (unsigned i = 0; i < count; i++) {
-        double sd = point_sd(&points[i], line->least_delay_ns);
+        double sd = point_sd(line, &points[i]);
 
         if (!points[i].outlier)
             add_point(&s, point_x(line, &points[i]), point_y(line, &points[i]), 1 / (sd * sd));
@@ -193,7 +212,7 @@ static bool newest_is_outlier(const struct estimator *estimator)
     residual = point_y(&line, newest) - line_at(&line, point_x(&line, newest), &variance);
     sd = sqrt(variance);
     return fabs(residual) >
-           OUTLIER_SD * sd + OUTLIER_FLOOR_NS + point_sd(newest, line.least_delay_ns);
+           OUTLIER_SD * sd + OUTLIER_FLOOR_NS + point_sd(&line, newest);
 }
 
 static void keep_newest(struct estimator *estimator, unsigned count)

@@ -10,11 +10,13 @@ static bool is_in(enum clock_verdict verdict)
     return verdict == VERDICT_COUNTED || verdict == VERDICT_REFERENCE || verdict == VERDICT_NOISY;
 }
 
-/* A clock that is left alone keeps the map it has. */
-static bool gets_map(enum clock_verdict verdict)
+/* A clock that is left alone keeps the map it has; so does one that is in while
+ * too few are in to speak for the group: that is holdover. */
+static bool gets_map(const struct master *master, enum clock_verdict verdict)
 {
-    return verdict == VERDICT_COUNTED || verdict == VERDICT_NOISY ||
-           verdict == VERDICT_NEWCOMER || verdict == VERDICT_OBSERVER;
+    if (verdict == VERDICT_COUNTED || verdict == VERDICT_NOISY)
+        return master->quorum;
+    return verdict == VERDICT_NEWCOMER || verdict == VERDICT_OBSERVER;
 }
 
 /* At the slave's RAW time R0 = M + theta its clock shall show the group's time
@@ -43,7 +45,7 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
         return;
     slave_total_ns =
         peer->slave.total_ns + timestamp_drift(map.raw_ns - peer->slave.raw_ns, peer->freq_ppb);
-    correct->has_map = gets_map(peer->standing.verdict);
+    correct->has_map = gets_map(master, peer->standing.verdict);
     if (correct->has_map)
         peer->given_sd_ppb = estimate->freq_sd_ppb;
     correct->map = map;
@@ -95,7 +97,7 @@ static void correct_own(struct master *master)
         return;
     if (is_in(verdict) && !master->quorum)
         return;
-    if (gets_map(verdict))
+    if (gets_map(master, verdict))
         (void)discipline_follow(master->discipline, &target);
     else
         discipline_disown(master->discipline);

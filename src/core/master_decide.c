@@ -126,6 +126,33 @@ static struct note *note_clock(const struct master *master, const struct peer *p
     return note;
 }
 
+/* A clock that jumped is out.  But if most of those that are in did so at once, it
+ * was the master's own, against which all are measured. */
+static void settle_jumps(struct master *master, struct actions *actions)
+{
+    unsigned in = 0, jumped = 0;
+    bool own;
+
+    for (size_t i = 0; i < master->peer_count; i++) {
+        in += master->peers[i].standing.in;
+        jumped += master->peers[i].standing.in && master->peers[i].jumped;
+    }
+    own = jumped > 1 && 2 * jumped > in;
+    if (own) {
+        master->own.in = false;
+        note_clock(master, NULL, NOTE_CLOCK_JUMPED, actions);
+    }
+    for (size_t i = 0; i < master->peer_count; i++) {
+        struct peer *peer = &master->peers[i];
+
+        if (peer->jumped && !own) {
+            peer->standing.in = false;
+            note_clock(master, peer, NOTE_CLOCK_JUMPED, actions);
+        }
+        peer->jumped = false;
+    }
+}
+
 static void exclude(struct master *master, const struct ballot *ballot, size_t i,
                     struct actions *actions)
 {
@@ -393,6 +420,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
 {
     struct ballot ballot;
 
+    settle_jumps(master, actions);
     if (ballot_open(master, now, &ballot) == 0 && ballot.count > 0) {
         master->present = (unsigned)ballot.count;
         if (master->formed)

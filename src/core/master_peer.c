@@ -245,20 +245,14 @@ static enum refusal check_reply(const struct master *master, const struct peer *
     return REFUSAL_NONE;
 }
 
-/* The slave's clock jumped: what was known of it holds no more. */
-static void note_jump(struct peer *peer, struct actions *actions)
-{
-    peer->standing.in = false;
-    note_peer(peer, NOTE_CLOCK_JUMPED, actions);
-}
-
 static void observe(struct peer *peer, const struct wire_reply *reply,
                     const struct exchange *exchange, struct actions *actions)
 {
     if (reply->epoch != peer->epoch) {
         if (peer->epoch_known) {
             estimator_reset(peer->estimator);
-            note_jump(peer, actions);
+            peer->standing.in = false;
+            note_peer(peer, NOTE_CLOCK_JUMPED, actions);
         }
         peer->epoch = reply->epoch;
         peer->epoch_known = true;
@@ -269,7 +263,7 @@ static void observe(struct peer *peer, const struct wire_reply *reply,
     }
     estimator_observe(peer->estimator, FORWARD, exchange->t1_ns, exchange->t2_ns);
     if (estimator_observe(peer->estimator, BACKWARD, exchange->t4_ns, exchange->t3_ns))
-        note_jump(peer, actions);
+        peer->jumped = true;
 }
 
 static void take_reply(struct master *master, struct peer *peer, const struct wire_reply *reply,

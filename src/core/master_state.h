@@ -42,6 +42,7 @@ struct peer {
     bool answered_before;  /* in the round before: it is waited for */
     uint32_t epoch;
     bool epoch_known;
+    bool jumped;           /* in this round: its RAW clock against the master's */
     struct reading slave;  /* its clock when it sent its last REPLY */
     double freq_ppb;       /* its frequency in force then */
     uint32_t correct_sequence; /* last CORRECT sent, and when */

@@ -265,7 +265,8 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
     slave->session.round = slave->round = correct->round;
     slave->counted = correct->counted;
     slave->present = correct->present;
-    if (!correct->has_map && correct->verdict == VERDICT_NO_QUORUM)
+    if (!correct->has_map &&
+        (correct->verdict == VERDICT_NO_QUORUM || correct->state == SYNC_HOLDOVER))
         discipline_hold(slave->discipline);
     else if (!correct->has_map && !verdict_is_in(correct->verdict))
         discipline_disown(slave->discipline);

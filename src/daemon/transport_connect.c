@@ -69,9 +69,10 @@ static void connector_set_timer(struct connector *connector, uint64_t usec)
 /* wait_ns +- 25 %, so that slaves that lost the same master come back one by one. */
 static int64_t jittered(int64_t wait_ns)
 {
-    uint64_t span = (uint64_t)wait_ns / 2, random = span / 2;
+    uint64_t span = (uint64_t)wait_ns / 2, random;
 
-    (void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+        return wait_ns;
     return wait_ns - (int64_t)(span / 2) + (int64_t)(random % (span + 1));
 }
 

@@ -398,6 +398,8 @@ void group_clock(struct group *group, unsigned node, int64_t offset_ns, double r
                                                     .second_raw_ns = raw_ns + NS_PER_S};
     group->nodes[node].clock.total_ns = BOOT_NS + group->now_ns + offset_ns - raw_ns;
     group->nodes[node].seen_ns = 0;
+    group->nodes[node].start_ns = group->now_ns;
+    group->nodes[node].offset_ns = offset_ns;
 }
 
 void group_free(struct group *group)

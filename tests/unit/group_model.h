@@ -29,6 +29,7 @@ struct group_node {
     struct master *master;
     struct slave *slave; /* both NULL: not running */
     struct actions actions;
+    int64_t start_ns, offset_ns; /* where it was put */
     bool observed;            /* its clock is measured only */
     bool deaf;                /* does not read: what is sent to it stays where it is */
     int64_t lie_ns;           /* its REPLYs name an A that is so much too high */
@@ -78,6 +79,9 @@ struct group {
 void group_init(struct group *group, unsigned count);
 void group_free(struct group *group);
 
+/* Five within +-400 ms and +-80 ppm. */
+void group_five(struct group *group);
+
 /* Before the start: where this clock is and how fast its crystal runs. */
 void group_clock(struct group *group, unsigned node, int64_t offset_ns, double raw_ppm);
 
@@ -103,6 +107,8 @@ int64_t group_error(struct group *group, unsigned node);
 /* Over the nodes whose bit is set. */
 int64_t group_spread(struct group *group, unsigned nodes);
 int64_t group_mean(struct group *group, unsigned nodes);
+/* Where the mean of these clocks would be had nobody ever touched them. */
+int64_t group_free_mean(const struct group *group, unsigned nodes);
 void group_summary(struct group *group, unsigned node, struct summary *summary);
 
 /* How many notes of this kind this node gave since an instant, about `name` (NULL: anybody). */
@@ -111,5 +117,11 @@ unsigned group_notes(const struct group *group, unsigned node, enum note_kind ki
 /* The last such; fails without one. */
 const struct note *group_note(const struct group *group, unsigned node, enum note_kind kind,
                               const char *name);
+
+void group_assert_within(int64_t a_ns, int64_t b_ns, int64_t limit_ns);
+void group_assert_states(struct group *group, unsigned nodes, enum sync_state state);
+
+/* To be watched: synchronised clocks differ by no more than their bounds. */
+void group_bounds_hold(struct group *group, void *context);
 
 #endif

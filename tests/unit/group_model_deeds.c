@@ -11,6 +11,16 @@
 
 #define TRUTH_NS (INT64_C(1700000000) * NS_PER_S)
 
+void group_five(struct group *group)
+{
+    static const int64_t offsets_ms[] = {-400, 400, 130, -250, 20};
+    static const double crystals_ppm[] = {80, -80, 35, -12, 3};
+
+    group_init(group, 5);
+    for (unsigned i = 0; i < 5; i++)
+        group_clock(group, i, offsets_ms[i] * NS_PER_MS, crystals_ppm[i]);
+}
+
 void group_step(struct group *group, unsigned node, int64_t step_ns)
 {
     (void)group_reading(group, node);
@@ -86,6 +96,22 @@ int64_t group_mean(struct group *group, unsigned nodes)
     return sum / count;
 }
 
+int64_t group_free_mean(const struct group *group, unsigned nodes)
+{
+    int64_t sum = 0, count = 0;
+
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct group_node *node = &group->nodes[i];
+
+        if (!(nodes & 1U << i))
+            continue;
+        sum += node->offset_ns +
+               timestamp_drift(group->now_ns - node->start_ns, node->clock.raw_ppm * 1e3);
+        count++;
+    }
+    return sum / count;
+}
+
 void group_summary(struct group *group, unsigned node, struct summary *summary)
 {
     struct reading now = group_reading(group, node);
@@ -121,4 +147,50 @@ const struct note *group_note(const struct group *group, unsigned node, enum not
             return &group->notes[i].note;
     fail_msg("no note %d of node %u about %s", kind, node, name ? name : "anybody");
     return NULL;
+}
+
+void group_assert_within(int64_t a_ns, int64_t b_ns, int64_t limit_ns)
+{
+    if (timestamp_abs(a_ns - b_ns) > limit_ns)
+        fail_msg("%lld and %lld ns are further apart than %lld ns", (long long)a_ns,
+                 (long long)b_ns, (long long)limit_ns);
+}
+
+void group_assert_states(struct group *group, unsigned nodes, enum sync_state state)
+{
+    struct summary summary;
+
+    for (unsigned i = 0; i < group->count; i++) {
+        if (!(nodes & 1U << i))
+            continue;
+        group_summary(group, i, &summary);
+        if (summary.state != state)
+            fail_msg("%s is %s, not %s", group->nodes[i].name, sync_state_name(summary.state),
+                     sync_state_name(state));
+    }
+}
+
+static bool is_synchronised(struct group *group, unsigned node, int64_t *bound_ns)
+{
+    struct summary summary;
+
+    if (!group->nodes[node].master && !group->nodes[node].slave)
+        return false;
+    if (group->nodes[node].asleep_until_ns > group->now_ns)
+        return false;
+    group_summary(group, node, &summary);
+    *bound_ns = summary.bound_ns;
+    return summary.state != SYNC_UNSYNCHRONISED;
+}
+
+void group_bounds_hold(struct group *group, void *context)
+{
+    int64_t bound_ns, other_ns;
+
+    (void)context;
+    for (unsigned i = 0; i < group->count; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (is_synchronised(group, i, &bound_ns) && is_synchronised(group, j, &other_ns))
+                group_assert_within(group_error(group, i), group_error(group, j),
+                                    bound_ns + other_ns);
 }

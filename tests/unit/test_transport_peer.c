@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What goes over connections that stand: frames in, frames out, and bad peers. */
+/* What comes in over connections that stand, and closing them at any moment. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,18 +14,8 @@
 static const struct transport_limits generous = {.max_peers = 4, .frames_per_second = 1000000};
 static const struct transport_limits narrow = {.max_peers = 4, .frames_per_second = SLOW_RATE};
 
-static size_t send_at_most; /* bytes in one write; 0: as the kernel likes */
 static uint64_t later_us;   /* the loop's clock is that much ahead */
 static bool stopped;        /* it stands at later_us */
-
-ssize_t send(int fd, const void *bytes, size_t length, int flags)
-{
-    ssize_t (*real)(int, const void *, size_t, int);
-
-    *(void **)&real = dlsym(RTLD_NEXT, "send");
-    return real(fd, bytes, send_at_most > 0 && send_at_most < length ? send_at_most : length,
-                flags);
-}
 
 int sd_event_now(sd_event *loop, clockid_t clock, uint64_t *usec)
 {
@@ -38,25 +28,11 @@ int sd_event_now(sd_event *loop, clockid_t clock, uint64_t *usec)
     return r;
 }
 
-/* A listening side and one client that came in. */
 static int start(struct side *side, const struct transport_limits *limits)
 {
-    int fd;
-
-    send_at_most = 0;
     later_us = 0;
     stopped = false;
-    side_open(side, NULL, limits);
-    assert_int_equal(transport_listen(side->transport, "127.0.0.1", 0), 0);
-    fd = dial(transport_port(side->transport));
-    side_wait(side, &side->ups, 1);
-    return fd;
-}
-
-static void stop(struct side *side, int fd)
-{
-    side_close(side);
-    assert_int_equal(close(fd), 0);
+    return side_open_with_client(side, limits);
 }
 
 static void send_back(struct side *side)
@@ -85,7 +61,7 @@ static void test_echo(void **state)
         assert_read(fd, frame, lengths[i]);
     }
     assert_int_equal(side.downs, 0);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void expect_next(struct side *side)
@@ -115,7 +91,7 @@ static void test_coalesced(void **state)
     assert_int_equal(side.arrived.total_ns, 7);
     side_settle(&side);
     assert_int_equal(side.frames[0], 3);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 /* Far more than the buffer holds, so that frames lie across its end in every way. */
@@ -137,7 +113,7 @@ static void test_long_stream(void **state)
         }
         side_wait(&side, &side.frames[0], sequence);
     }
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void test_byte_by_byte(void **state)
@@ -158,7 +134,7 @@ static void test_byte_by_byte(void **state)
     assert_int_equal(side.frames[0], 1);
     assert_memory_equal(side.frame, frame, sizeof(frame));
     assert_int_equal(side.arrived.raw_ns, side.stamps);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void test_garbage(void **state)
@@ -176,7 +152,7 @@ static void test_garbage(void **state)
     assert_int_equal(side.error, -EBADMSG);
     assert_int_equal(transport_send(side.transport, 0, bytes, 20, false, NULL), -ENOTCONN);
     assert_end(fd);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void test_closed_by_other_end(void **state)
@@ -193,7 +169,7 @@ static void test_closed_by_other_end(void **state)
     side_wait(&side, &side.downs, 1);
     assert_int_equal(side.frames[0], 1);
     assert_int_equal(side.error, 0);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void test_reset_by_other_end(void **state)
@@ -225,7 +201,7 @@ static void test_silent(void **state)
     assert_int_equal(side.frames[0] + side.downs, 0);
     write_all(fd, frame + 7, sizeof(frame) - 7);
     side_wait(&side, &side.frames[0], 1);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void test_rate(void **state)
@@ -254,7 +230,7 @@ static void test_rate(void **state)
     side_wait(&side, &side.downs, 1);
     assert_int_equal(side.frames[0], 5 * SLOW_RATE);
     assert_int_equal(side.error, -EBUSY);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 /* One frame of the honest peer comes after 32 KiB of the other's: what the other
@@ -280,7 +256,7 @@ static void test_flood_beside_honest(void **state)
     side_wait(&side, &side.frames[1], 2);
     assert_int_equal(side.downs, 1);
     assert_int_equal(close(flood), 0);
-    stop(&side, honest);
+    side_close_with_client(&side, honest);
 }
 
 /* However much of a peer's input lies there, another one's turn comes next. */
@@ -300,127 +276,7 @@ static void test_turns(void **state)
     assert_true(side.frames[0] <= (size_t)3 * 1024 / sizeof(frame));
     side_wait(&side, &side.frames[0], 256);
     assert_int_equal(close(other), 0);
-    stop(&side, busy);
-}
-
-static void test_stamped(void **state)
-{
-    struct side side;
-    int fd = start(&side, &generous);
-    const struct wire_frame poll = {.type = WIRE_POLL, .sequence = 5, .poll = {.round = 3}};
-    struct wire_frame received;
-    uint8_t bytes[WIRE_FRAME_MAX];
-    unsigned faults;
-    size_t length;
-    int64_t sent_raw_ns = -1;
-
-    (void)state;
-    assert_int_equal(wire_encode(&poll, bytes, &length), 0);
-    assert_int_equal(transport_send(side.transport, 0, bytes, length, true, &sent_raw_ns), 0);
-    assert_int_equal(sent_raw_ns, side.stamps);
-    assert_int_equal(recv(fd, bytes, length, MSG_WAITALL), length);
-    assert_int_equal(wire_decode(bytes, length, WIRE_MINOR, &received, &faults), 0);
-    assert_int_equal(received.poll.departure.sent.raw_ns, sent_raw_ns);
-    assert_int_equal(received.poll.departure.sent.total_ns, 7);
-    assert_int_equal(received.poll.departure.source, STAMP_USER);
-
-    make_frame(bytes, 20, 1);
-    assert_int_equal(transport_send(side.transport, 0, bytes, 20, true, &sent_raw_ns), -EINVAL);
-    stop(&side, fd);
-}
-
-static void test_partial_write(void **state)
-{
-    struct side side;
-    int fd = start(&side, &generous);
-    uint8_t frame[100], answer[20];
-
-    (void)state;
-    make_frame(frame, sizeof(frame), 1);
-    make_frame(answer, sizeof(answer), 2);
-    send_at_most = 30;
-    assert_int_equal(transport_send(side.transport, 0, frame, sizeof(frame), false, NULL), 0);
-    assert_int_equal(transport_send(side.transport, 0, frame, sizeof(frame), false, NULL), -EAGAIN);
-    side_settle(&side);
-    send_at_most = 0;
-    assert_read(fd, frame, sizeof(frame));
-    assert_int_equal(transport_send(side.transport, 0, answer, sizeof(answer), false, NULL), 0);
-    assert_read(fd, answer, sizeof(answer));
-    assert_int_equal(sd_event_run(side.loop, 0), 0);
-    stop(&side, fd);
-}
-
-/* What is taken for a peer that does not read is bounded, and comes out whole. */
-static void test_never_reading(void **state)
-{
-    struct side side;
-    int fd = start(&side, &generous);
-    uint8_t frame[WIRE_FRAME_MAX];
-    uint32_t taken = 0;
-    int r;
-
-    (void)state;
-    do {
-        make_frame(frame, sizeof(frame), taken);
-        r = transport_send(side.transport, 0, frame, sizeof(frame), false, NULL);
-        side_settle(&side);
-    } while (r == 0 && ++taken < 100000);
-    assert_int_equal(r, -EAGAIN);
-    assert_true(taken < (size_t)1024 * 1024 / sizeof(frame));
-    for (uint32_t i = 0; i < taken; i++) {
-        make_frame(frame, sizeof(frame), i);
-        assert_read(fd, frame, sizeof(frame));
-        side_settle(&side);
-    }
-    assert_int_equal(transport_send(side.transport, 0, frame, sizeof(frame), false, NULL), 0);
-    assert_read(fd, frame, sizeof(frame));
-    assert_int_equal(side.downs, 0);
-    stop(&side, fd);
-}
-
-/* The first write provokes the reset, a later one meets it; down() follows once. */
-static void test_broken_write(void **state)
-{
-    struct side side;
-    int fd = start(&side, &generous);
-    uint8_t frame[20];
-    int r = 0;
-
-    (void)state;
-    make_frame(frame, sizeof(frame), 1);
-    write_all(fd, frame, sizeof(frame));
-    assert_int_equal(close(fd), 0);
-    for (unsigned i = 0; i < 3 && r == 0; i++)
-        r = transport_send(side.transport, 0, frame, sizeof(frame), false, NULL);
-    assert_true(r == -EPIPE || r == -ECONNRESET);
-    assert_int_equal(transport_send(side.transport, 0, frame, sizeof(frame), false, NULL), r);
-    assert_int_equal(side.downs, 0);
-    side_wait(&side, &side.downs, 1);
-    assert_int_equal(side.frames[0], 1);
-    assert_int_equal(side.error, r);
-    side_settle(&side);
-    assert_int_equal(side.downs, 1);
-    side_close(&side);
-}
-
-/* Whoever asks is told the first reason, not what the kernel says afterwards. */
-static void test_write_after_reset(void **state)
-{
-    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
-    struct side side;
-    int fd = start(&side, &generous);
-    uint8_t frame[20];
-
-    (void)state;
-    make_frame(frame, sizeof(frame), 1);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
-    assert_int_equal(close(fd), 0);
-    for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(
-            transport_send(side.transport, 0, frame, sizeof(frame), false, NULL), -ECONNRESET);
-    side_wait(&side, &side.downs, 1);
-    assert_int_equal(side.error, -ECONNRESET);
-    side_close(&side);
+    side_close_with_client(&side, busy);
 }
 
 static void close_peer(struct side *side)
@@ -446,7 +302,7 @@ static void test_close_in_frame(void **state)
     assert_int_equal(side.downs, 0);
     transport_close(side.transport, 0);
     transport_close(side.transport, 12345);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void answer_and_close(struct side *side)
@@ -470,7 +326,7 @@ static void test_close_after_last_word(void **state)
     side_wait(&side, &side.frames[0], 1);
     assert_read(fd, frame, sizeof(frame));
     assert_end(fd);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
 }
 
 static void close_other(struct side *side)
@@ -495,7 +351,7 @@ static void test_close_other_in_frame(void **state)
     assert_int_equal(side.frames[0] + side.frames[1], 1);
     assert_int_equal(side.downs, 0);
     assert_int_equal(close(second), 0);
-    stop(&side, first);
+    side_close_with_client(&side, first);
 }
 
 static void free_all(struct side *side)
@@ -517,7 +373,7 @@ static void test_free_in_frame(void **state)
     write_all(fd, frames, sizeof(frames));
     side_wait(&side, &side.frames[0], 1);
     assert_end(fd);
-    stop(&side, fd);
+    side_close_with_client(&side, fd);
     assert_int_equal(side.frames[0], 1);
 }
 
@@ -548,11 +404,6 @@ int main(void)
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_flood_beside_honest),
         cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_stamped),
-        cmocka_unit_test(test_partial_write),
-        cmocka_unit_test(test_never_reading),
-        cmocka_unit_test(test_broken_write),
-        cmocka_unit_test(test_write_after_reset),
         cmocka_unit_test(test_close_in_frame),
         cmocka_unit_test(test_close_after_last_word),
         cmocka_unit_test(test_close_other_in_frame),

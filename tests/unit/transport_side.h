@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* transport_side: a transport on a loop of its own that writes down every upcall,
- * and plain sockets to talk to it.  Include after cmocka.h. */
+ * and plain sockets to talk to it. */
 #ifndef BERKELEY_TESTS_TRANSPORT_SIDE_H
 #define BERKELEY_TESTS_TRANSPORT_SIDE_H
 
@@ -9,11 +9,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define SIDE_PEERS 8
 #define SIDE_WAITS 16
@@ -159,6 +165,24 @@ static inline int dial(uint16_t port)
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     return fd;
+}
+
+/* A listening side and one client that came in. */
+static inline int side_open_with_client(struct side *side, const struct transport_limits *limits)
+{
+    int fd;
+
+    side_open(side, NULL, limits);
+    assert_int_equal(transport_listen(side->transport, "127.0.0.1", 0), 0);
+    fd = dial(transport_port(side->transport));
+    side_wait(side, &side->ups, 1);
+    return fd;
+}
+
+static inline void side_close_with_client(struct side *side, int fd)
+{
+    side_close(side);
+    assert_int_equal(close(fd), 0);
 }
 
 /* Nobody listens there: it was free a moment ago. */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * group: a master and its slaves as real programs, each with an emulated clock
+ * of its own, and the truth about these clocks.
+ *
+ * The clocks are made before anybody is started, so that what they would show
+ * had they been left alone is known exactly.  Bit n of a subset is node n; node 0
+ * is the master.  Wherever something is waited for in vain, what is known of
+ * the group goes to standard error.
+ */
+#ifndef BERKELEY_TESTS_GROUP_H
+#define BERKELEY_TESTS_GROUP_H
+
+#include "harness.h"
+
+#include <sys/timex.h>
+
+#define GROUP_MAX 8
+#define NODE(n) (UINT64_C(1) << (n))
+/* Nodes `first` up to and including `last`. */
+#define NODES(first, last) ((NODE((last) + 1) - 1) & ~(NODE(first) - 1))
+
+struct node {
+    int64_t offset_ns; /* of its clock from the host's at the start */
+    double frequency_ppm;
+    bool observes;
+    const char *master; /* where it looks for the master; NULL: 127.0.0.1 */
+};
+
+struct group_options {
+    const char *name; /* nodes are called NAME0, NAME1 ... */
+    struct node nodes[GROUP_MAX];
+    size_t count;
+    double wander_ppm;
+    const char *listen; /* the master's list; NULL: "127.0.0.1" */
+};
+
+struct group;
+
+/* All nodes, all at once. */
+struct group *group_start(struct harness *harness, const struct group_options *options);
+/* That node again, after its end. */
+void group_restart(struct group *group, size_t n);
+
+struct process *group_process(struct group *group, size_t n);
+struct clocks *group_clocks(struct group *group);
+const char *group_clock_path(struct group *group, size_t n);
+
+/* From now on only look at lines that follow, of all nodes. */
+void group_mark(struct group *group);
+/* Has each said after the mark that it is synchronised, or does it, and does its
+ * kernel know? */
+bool group_wait_synchronised(struct group *group, uint64_t subset, double seconds);
+bool group_wait_spread(struct group *group, uint64_t subset, int64_t limit_ns, double seconds);
+
+/* What adjtimex(2) would say on that machine now. */
+struct timex group_timex(struct group *group, size_t n);
+bool group_unsynchronised(struct group *group, size_t n);
+/* How far the mean of these clocks is now ahead of what the mean of those would
+ * show now if nobody had ever adjusted them. */
+int64_t group_lead(struct group *group, uint64_t clocks, uint64_t untouched);
+
+/* For that long, does each clock stay as near to the mean of all of the subset
+ * as its kernel's maxerror says?  The largest of the bounds told goes to *bound_ns. */
+bool group_bounds_hold(struct group *group, uint64_t subset, double seconds, int64_t *bound_ns);
+/* The node's maxerror as its daemon wrote it, without the kernel's growth since. */
+int64_t group_bound(struct group *group, size_t n);
+/* Did none of the clocks ever step back? */
+bool group_never_back(struct group *group, uint64_t subset);
+
+#endif
