@@ -50,15 +50,15 @@ structure_environment = CC='$(CC)' language='$(language) $(package_cflags)' warn
 	core=$(core) instrumented='$(SANITIZE)$(COVERAGE)'
 unit := unit: $(unit_tests)
 process := process: $(process_tests)
-structure := structure: tests/structure/check
+structure := structure: tests/structure/check tests/structure/documents
 
 .PHONY: check check-unit check-process check-structure
 check: ## install what the tests need if it is missing, then run them all
 check-unit: ## the rooms one by one
 check-process: ## the real programs on loopback
-check-structure: ## what the sources and the core library may contain
+check-structure: ## what the sources may contain, and whether the documents are true
 check check-unit check-process: built := tests
-check-structure: built := $(core)
+check-structure: built := all
 check check-unit check-process check-structure:
 	@sh .ci/deps check
 	@$(MAKE) --no-print-directory $(built)

@@ -19,9 +19,9 @@
 #include <time.h>
 
 #define GOAL_NS INT64_C(100000)
-#define DEFAULT_SEED 7
+#define DEFAULT_SEED 2604
 #define USAGE 64
-#define INDENT 10 /* of what does not fit the line of an event */
+#define INDENT 8 /* of what does not fit the line of an event */
 
 /* When things happen, seconds from the start. */
 #define CLOCKS_BY 10 /* all daemons have made their clocks */
@@ -65,7 +65,7 @@ static void on_signal(int number)
 static void catch_signals(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         sigaction(numbers[i], &action, NULL);
@@ -94,16 +94,17 @@ static void show_heading(struct demo *demo)
     struct screen *screen = demo->screen;
 
     screen_say(screen, TONE_STRONG, 0, "Berkeley demo: five machines agree on one time");
-    screen_say(screen, TONE_PLAIN, 0,
-               "One master and four slaves (node1 to node4), each a berkeleyd process, talk over TCP "
-               "on 127.0.0.1 port %u. Each keeps an emulated clock, a file in %s, that starts off "
-               "and runs fast or slow as configured, and wanders. This machine's own clock is left "
-               "alone.",
-               (unsigned)nodes_port(demo->nodes), harness_directory(demo->harness));
+    screen_say(
+        screen, TONE_PLAIN, 0,
+        "One master and four slaves (node1 to node4), each a berkeleyd process, talk over TCP "
+        "on 127.0.0.1 port %u. Each keeps an emulated clock, a file in %s, that starts off "
+        "and runs fast or slow as configured, and wanders. This machine's own clock is left "
+        "alone.",
+        (unsigned)nodes_port(demo->nodes), harness_directory(demo->harness));
     screen_say(screen, TONE_PLAIN, 0,
                "offset: from group time, the mean of the five clocks, as seen from outside at one "
                "instant. bound: how far off the daemon says its clock can be at most, once it is "
-               "synchronised. Ctrl-C ends it.");
+               "synchronised. spread: the largest clock minus the smallest. Ctrl-C ends the demo.");
     screen_say(screen, TONE_PLAIN, 0, "%s", "");
 }
 
@@ -156,11 +157,9 @@ static void show_table(struct demo *demo)
         show_node(demo, nodes_get(demo->nodes, i));
     screen_part(screen, TONE_STRONG, "t=%.0f s: spread %s", demo->now,
                 nodes_seen(demo->nodes) ? TIME(nodes_spread(demo->nodes)) : "-");
-    screen_part(screen, backward_ns > 0 ? TONE_BAD : TONE_PLAIN, " from the first clock to the last; %s",
+    screen_part(screen, backward_ns > 0 ? TONE_BAD : TONE_PLAIN, "; %s",
                 backward_ns > 0 ? "a clock ran backwards" : "no clock ever ran backwards");
     screen_line_end(screen);
-    if (!screen_live(screen))
-        screen_line_end(screen);
     screen_end(screen);
     demo->drawn = demo->now;
 }
@@ -219,7 +218,8 @@ static bool look(struct demo *demo)
     if (!nodes_look(demo->nodes))
         return fail(demo, "%s", nodes_fault(demo->nodes));
     if (!nodes_seen(demo->nodes))
-        return demo->now < CLOCKS_BY || fail(demo, "not all clocks were there after %d s", CLOCKS_BY);
+        return demo->now < CLOCKS_BY ||
+               fail(demo, "not all clocks were there after %d s", CLOCKS_BY);
     demo->last_ns = nodes_spread(demo->nodes);
     if (demo->first_ns < 0)
         demo->first_ns = demo->last_ns;
@@ -262,8 +262,8 @@ static void kill_and_restart(struct demo *demo)
 static bool is_over(struct demo *demo)
 {
     bool hurry = demo->now > HURRY_FROM;
-    bool good = demo->rejoined && demo->last_ns < GOAL_NS &&
-                (hurry || nodes_all_synchronised(demo->nodes));
+    bool good =
+        demo->rejoined && demo->last_ns < GOAL_NS && (hurry || nodes_all_synchronised(demo->nodes));
 
     if (!good)
         demo->held = -1;

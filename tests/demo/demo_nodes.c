@@ -17,6 +17,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_US INT64_C(1000)
 #define WANDER_PPM 0.002
+#define MAXERROR_GROWTH_US 500
 #define STOP_SECONDS 2
 #define LIVES 2 /* times a daemon may be started */
 
@@ -29,7 +30,7 @@ struct machine {
     unsigned started;
     bool wanted; /* its daemon should be running */
     struct emulated_view *view;
-    int64_t real_ns;
+    int64_t real_ns, maxerror_us;
 };
 
 struct nodes {
@@ -122,7 +123,7 @@ static void start(struct nodes *nodes, size_t n)
 
     machine->lives[machine->started++] =
         process_start(nodes->harness, n == 0 ? "--master" : "--slave", "--config",
-                      machine->config_path, NULL);
+                      machine->config_path, (const char *)NULL);
     machine->wanted = true;
     machine->node.pid = process_pid(newest(machine));
 }
@@ -301,6 +302,14 @@ static void note_backward(struct nodes *nodes, int64_t step_ns)
         nodes->backward_ns = step_ns;
 }
 
+/* Each second the kernel adds to what the daemon then writes anew: shown is what it wrote. */
+static void take_bound(struct machine *machine, int64_t maxerror_us)
+{
+    if (machine->node.pid == 0 || maxerror_us != machine->maxerror_us + MAXERROR_GROWTH_US)
+        machine->node.bound_ns = maxerror_us * NS_PER_US;
+    machine->maxerror_us = maxerror_us;
+}
+
 static bool read_clock(struct nodes *nodes, struct machine *machine, int64_t raw_ns)
 {
     struct timex timex = {0};
@@ -313,7 +322,7 @@ static bool read_clock(struct nodes *nodes, struct machine *machine, int64_t raw
         note_backward(nodes, machine->real_ns - real_ns);
     note_backward(nodes, emulated_view_backward(machine->view));
     machine->real_ns = real_ns;
-    machine->node.bound_ns = timex.maxerror * NS_PER_US;
+    take_bound(machine, timex.maxerror);
     machine->node.synchronised = (timex.status & STA_UNSYNC) == 0;
     return true;
 }

@@ -15,6 +15,7 @@
 
 struct screen {
     bool live, coloured;
+    bool after_table; /* the next paragraph keeps its distance */
     unsigned columns;
     /* The table as it stands, and the one being made. */
     unsigned widths[LINES_MAX], lines;
@@ -79,7 +80,7 @@ unsigned screen_width(const char *text)
 static const char *tone_code(const struct screen *screen, enum tone tone)
 {
     static const char *const codes[TONE_COUNT] = {
-        [TONE_QUIET] = "\033[2m",  [TONE_STRONG] = "\033[1m", [TONE_GOOD] = "\033[32m",
+        [TONE_QUIET] = "\033[2m",    [TONE_STRONG] = "\033[1m", [TONE_GOOD] = "\033[32m",
         [TONE_PENDING] = "\033[33m", [TONE_BAD] = "\033[31m",
     };
 
@@ -139,10 +140,14 @@ void screen_say(struct screen *screen, enum tone tone, unsigned indent, const ch
     va_end(args);
     if (screen->live)
         table_erase(screen);
+    else if (screen->after_table)
+        putchar('\n');
+    screen->after_table = false;
     paragraph(screen, tone, indent, text);
     if (screen->live && screen->table)
         fputs(screen->table, stdout);
     fflush(stdout);
+    screen->after_table = true;
 }
 
 void screen_begin(struct screen *screen)
@@ -193,4 +198,5 @@ void screen_end(struct screen *screen)
     fclose(screen->making);
     fputs(screen->table, stdout);
     fflush(stdout);
+    screen->after_table = true;
 }

@@ -13,6 +13,7 @@
 
 /* A daemon writes maxerror once a second, so there is a fresh one in this time. */
 #define FRESH_SECONDS 1.5
+#define GROUP_RATE_PPM 50
 
 struct member {
     struct node node;
@@ -171,22 +172,6 @@ bool group_unsynchronised(struct group *group, size_t n)
     return group_timex(group, n).status & STA_UNSYNC;
 }
 
-bool group_wait_synchronised(struct group *group, uint64_t subset, double seconds)
-{
-    for (size_t i = 0; i < group->count; i++) {
-        if (!has(subset, i))
-            continue;
-        if (!process_wait_line(group_process(group, i), "Synchronised: ", seconds))
-            return false;
-        if (group_unsynchronised(group, i)) {
-            fprintf(stderr, "group: node %zu says it is synchronised, but did not tell its kernel\n",
-                    i);
-            return false;
-        }
-    }
-    return true;
-}
-
 static void tell(struct group *group, int64_t raw_ns)
 {
     int64_t first_ns = read_at(&group->members[0], raw_ns, NULL);
@@ -198,6 +183,28 @@ static void tell(struct group *group, int64_t raw_ns)
         fprintf(stderr, "group: node %zu is %" PRId64 " ns ahead of the master, maxerror %ld us; it said:\n%s",
                 i, real_ns - first_ns, timex.maxerror, process_stderr(group_process(group, i)));
     }
+}
+
+static bool are_synchronised(struct group *group, uint64_t subset)
+{
+    for (size_t i = 0; i < group->count; i++)
+        if (has(subset, i) &&
+            (process_count_lines(group_process(group, i), "Synchronised: ") == 0 ||
+             group_unsynchronised(group, i)))
+            return false;
+    return true;
+}
+
+bool group_wait_synchronised(struct group *group, uint64_t subset, double seconds)
+{
+    int64_t deadline = harness_deadline(seconds);
+
+    do {
+        if (are_synchronised(group, subset))
+            return true;
+    } while (harness_wait(group->harness, deadline));
+    tell(group, raw_now_ns());
+    return false;
 }
 
 bool group_wait_spread(struct group *group, uint64_t subset, int64_t limit_ns, double seconds)
@@ -232,12 +239,28 @@ static double mean_ahead(const struct group *group, uint64_t subset, int64_t raw
     return sum / count;
 }
 
-int64_t group_lead(struct group *group, uint64_t clocks, uint64_t untouched)
+struct course group_course_made(struct group *group, uint64_t subset)
+{
+    return (struct course){.subset = subset, .raw_ns = group->members[0].raw_ns};
+}
+
+struct course group_course(struct group *group, uint64_t subset)
 {
     int64_t raw_ns = raw_now_ns();
 
-    return llround(mean_ahead(group, clocks, raw_ns, false) -
-                   mean_ahead(group, untouched, raw_ns, true));
+    return (struct course){.subset = subset,
+                           .raw_ns = raw_ns,
+                           .lead_ns = llround(mean_ahead(group, subset, raw_ns, false) -
+                                              mean_ahead(group, subset, raw_ns, true))};
+}
+
+int64_t group_moved(struct group *group, const struct course *course)
+{
+    struct course now = group_course(group, course->subset);
+    int64_t own_rate_ns = (now.raw_ns - course->raw_ns) * GROUP_RATE_PPM / 1000000;
+    int64_t moved_ns = llabs(now.lead_ns - course->lead_ns);
+
+    return moved_ns > own_rate_ns ? moved_ns - own_rate_ns : 0;
 }
 
 bool group_bounds_hold(struct group *group, uint64_t subset, double seconds, int64_t *bound_ns)

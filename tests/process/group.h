@@ -48,17 +48,29 @@ const char *group_clock_path(struct group *group, size_t n);
 
 /* From now on only look at lines that follow, of all nodes. */
 void group_mark(struct group *group);
-/* Has each said after the mark that it is synchronised, or does it, and does its
- * kernel know? */
+/* Has each said after the mark that it is synchronised, or does it, and do all
+ * of their kernels know at one time? */
 bool group_wait_synchronised(struct group *group, uint64_t subset, double seconds);
 bool group_wait_spread(struct group *group, uint64_t subset, int64_t limit_ns, double seconds);
 
 /* What adjtimex(2) would say on that machine now. */
 struct timex group_timex(struct group *group, size_t n);
 bool group_unsynchronised(struct group *group, size_t n);
-/* How far the mean of these clocks is now ahead of what the mean of those would
- * show now if nobody had ever adjusted them. */
-int64_t group_lead(struct group *group, uint64_t clocks, uint64_t untouched);
+
+/* The mean of some clocks, as it would go on if each ran as its oscillator does. */
+struct course {
+    uint64_t subset;
+    int64_t raw_ns;  /* host's, of the start */
+    int64_t lead_ns; /* then: ahead of these clocks had nobody ever adjusted them */
+};
+
+/* From their making, and from now on. */
+struct course group_course_made(struct group *group, uint64_t subset);
+struct course group_course(struct group *group, uint64_t subset);
+/* How far they have been moved from it together.  Not counted are 50 ppm: the
+ * group has a rate of its own, measured in its first two seconds by stamps that
+ * a busy machine spoils by some 50 us, and keeps it. */
+int64_t group_moved(struct group *group, const struct course *course);
 
 /* For that long, does each clock stay as near to the mean of all of the subset
  * as its kernel's maxerror says?  The largest of the bounds told goes to *bound_ns. */

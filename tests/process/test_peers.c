@@ -168,10 +168,11 @@ static void act_http(struct scene *scene)
 
 static void act_tls(struct scene *scene)
 {
-    static const uint8_t hello[] = {0x16, 3, 1, 0, 0x2f, 1, 0, 0, 0x2b, 3, 3, 7, 7, 7, 7, 7,
-                                    7,    7, 7, 7, 7,    7, 7, 7, 7,    7, 7, 7, 7, 7, 7, 7};
+    /* A record of 512 bytes, version 3.1; in it a ClientHello, version 3.3. */
+    uint8_t record[517] = {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
 
-    shout(scene, hello, sizeof hello);
+    random_fill(record + 11, sizeof record - 11);
+    shout(scene, record, sizeof record);
 }
 
 static void act_version(struct scene *scene)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
 # Sourced by the checks of this directory: how one of them says that a check, a
 # function that prints complaints, was satisfied, or noticed what it must.
 tests_run=0

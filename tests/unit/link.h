@@ -55,7 +55,7 @@ static inline bool link_exchange(struct link *link, struct estimator *estimator)
     return estimator_observe(estimator, BACKWARD, t4, departure + link_offset(link, departure));
 }
 
-/* sum of two uniforms of variance 1/12: a triangle is round enough for a walk */
+/* The sum of two uniforms is round enough for a walk. */
 static inline void link_wander(struct link *link, int64_t span_ns)
 {
     double gauss = (link_uniform(link) + link_uniform(link) - 1) * sqrt(6);

@@ -69,10 +69,10 @@ static void an_hour_off_and_1000_ppm_fast_does_not_count(void **state)
     group_assert_states(&group, good, SYNC_SYNCHRONISED);
     group_assert_states(&group, 4, SYNC_UNSYNCHRONISED);
     group_assert_within(group_mean(&group, good), group_free_mean(&group, good),
-                        100 * NS_PER_US);
+                        300 * NS_PER_US);
     group_run(&group, 20 * MINUTE_NS);
     assert_true(group_spread(&group, good) < 10 * NS_PER_US);
-    group_assert_within(group_mean(&group, good), group_free_mean(&group, good), 2 * NS_PER_MS);
+    group_assert_within(group_mean(&group, good), group_free_mean(&group, good), 6 * NS_PER_MS);
     assert_int_equal(group.round.counted, 4);
     group_free(&group);
 }
@@ -89,7 +89,7 @@ static void an_hour_off_alone_does_not_count_either(void **state)
     assert_int_equal(group_note(&group, 0, NOTE_CLOCK_EXCLUDED, "node-c")->verdict, VERDICT_FAR);
     group_run(&group, MINUTE_NS);
     group_assert_within(group_mean(&group, ALL & ~4U), group_free_mean(&group, ALL & ~4U),
-                        100 * NS_PER_US);
+                        300 * NS_PER_US);
     group_free(&group);
 }
 
@@ -243,7 +243,7 @@ static void two_that_disagree_hold_and_form_afresh(void **state)
     group_assert_states(&group, 3, SYNC_UNSYNCHRONISED);
     group.nodes[1].lie_ns = 0;
     group_run(&group, 11 * MINUTE_NS);
-    group_assert_within(group_error(&group, 0), 250 * NS_PER_MS, NS_PER_MS);
+    group_assert_within(group_error(&group, 0), 250 * NS_PER_MS, 4 * NS_PER_MS);
     assert_true(group_spread(&group, 3) < 10 * NS_PER_US);
     group_assert_states(&group, 3, SYNC_SYNCHRONISED);
     assert_true(group.nodes[0].clock.steepest_ppm <= 500.001);
@@ -269,7 +269,7 @@ static void three_that_disagree_hold_and_form_afresh(void **state)
     assert_int_equal(group_note(&group, 0, NOTE_GROUP_FORMED, NULL)->counted, 3);
     group.nodes[1].lie_ns = group.nodes[2].lie_ns = 0;
     group_run(&group, 20 * MINUTE_NS);
-    group_assert_within(group_error(&group, 0), 500 * NS_PER_MS, 2 * NS_PER_MS);
+    group_assert_within(group_error(&group, 0), 500 * NS_PER_MS, 6 * NS_PER_MS);
     assert_true(group_spread(&group, 7) < 10 * NS_PER_US);
     group_assert_states(&group, 7, SYNC_SYNCHRONISED);
     assert_int_equal(group_notes(&group, 0, NOTE_QUORUM_LOST, NULL, start_ns), 1);
@@ -311,7 +311,7 @@ static void cold_clocks_are_averaged_however_far(void **state)
         group_start_all(&group);
         group_run(&group, 2 * MINUTE_NS);
         group_assert_within(group_mean(&group, (1U << count) - 1),
-                            (int64_t)(count - 1) * 250 * NS_PER_MS, 100 * NS_PER_US);
+                            (int64_t)(count - 1) * 250 * NS_PER_MS, NS_PER_MS);
         assert_true(group_spread(&group, (1U << count) - 1) < 10 * NS_PER_US);
         assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_EXCLUDED, NULL, 0), 0);
         group_free(&group);

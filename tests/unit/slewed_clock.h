@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* slewed_clock: how a kernel's clock obeys, steered by a discipline once a second.
+ * At every second of the corrected clock a quarter of the remainder becomes the
+ * chunk under way, which is spread over a second of RAW and ends with the second
+ * of the corrected clock: at high rates it delivers less or more than it says. */
+#ifndef BERKELEY_TESTS_SLEWED_CLOCK_H
+#define BERKELEY_TESTS_SLEWED_CLOCK_H
+
+#include "core/discipline.h"
+
+#include <math.h>
+
+struct slewed_clock {
+    int64_t raw_ns;
+    int64_t base_ns;      /* A = base_ns + moved_ns */
+    double moved_ns;
+    double freq_ppb;
+    double remainder_ns;
+    double chunk_ns;
+    double second_ns;     /* what is left of the corrected clock's second */
+    double fastest_ppm;   /* largest rate of a slew so far */
+};
+
+static inline struct slewed_clock slewed_clock(int64_t total_ns, double phase_ns)
+{
+    return (struct slewed_clock){
+        .raw_ns = 1000 * NS_PER_S, .base_ns = total_ns, .second_ns = 1e9 - phase_ns};
+}
+
+static inline void slewed_clock_run(struct slewed_clock *clock, double span_ns)
+{
+    clock->raw_ns += timestamp_round(span_ns);
+    while (span_ns > 0) {
+        double rate = 1 + (clock->freq_ppb + clock->chunk_ns) / 1e9;
+        double part_ns = fmin(span_ns, clock->second_ns / rate);
+
+        clock->moved_ns += part_ns * (rate - 1);
+        clock->second_ns -= part_ns * rate;
+        span_ns -= part_ns;
+        clock->fastest_ppm = fmax(clock->fastest_ppm, fabs(clock->chunk_ns) / 1e3);
+        if (clock->second_ns > 0.001)
+            continue;
+        clock->second_ns += 1e9;
+        clock->chunk_ns = clock->remainder_ns / 4;
+        clock->remainder_ns -= clock->chunk_ns;
+    }
+}
+
+static inline struct clock_status slewed_clock_status(const struct slewed_clock *clock)
+{
+    int64_t underway_ns = timestamp_round(clock->chunk_ns * clock->second_ns / 1e9);
+
+    return (struct clock_status){
+        .now = {clock->raw_ns, clock->base_ns + timestamp_round(clock->moved_ns)},
+        .freq_ppb = clock->freq_ppb,
+        .slew_left_ns = timestamp_round(clock->remainder_ns) + underway_ns,
+        .underway_ns = underway_ns};
+}
+
+static inline void slewed_clock_obey(struct slewed_clock *clock,
+                                     const struct discipline_outcome *outcome)
+{
+    if (outcome->events & DISCIPLINE_STEP) {
+        clock->base_ns += outcome->step_ns;
+        clock->remainder_ns = clock->chunk_ns = 0;
+    }
+    if (!outcome->steer)
+        return;
+    clock->freq_ppb = fmax(-DISCIPLINE_FREQ_LIMIT_PPB,
+                           fmin(DISCIPLINE_FREQ_LIMIT_PPB, outcome->order.freq_ppb));
+    clock->remainder_ns = (double)timestamp_clamp(outcome->order.slew_ns, NS_PER_S / 2);
+}
+
+/* Some time passes, and the discipline looks at the clock and steers it. */
+static inline struct discipline_outcome slewed_clock_tick(struct slewed_clock *clock,
+                                                          struct discipline *discipline,
+                                                          double span_ns)
+{
+    struct discipline_outcome outcome;
+    struct clock_status status;
+
+    slewed_clock_run(clock, span_ns);
+    status = slewed_clock_status(clock);
+    discipline_tick(discipline, &status, &outcome);
+    slewed_clock_obey(clock, &outcome);
+    return outcome;
+}
+
+#endif
