@@ -74,7 +74,6 @@ int discipline_follow(struct discipline *discipline, const struct target *target
     discipline->steering = true;
     discipline->state = target->in ? SYNC_SYNCHRONISED : SYNC_UNSYNCHRONISED;
     discipline->was_in |= target->in;
-    discipline->held_known = false;
     return 0;
 }
 

@@ -29,27 +29,32 @@ static bool map_for(const struct master *master, const struct estimate *estimate
     int64_t group_ns = map_total_at(&master->group, raw_ns);
 
     map->freq_ppb = ((1 + rate) / (1 + freq) - 1) * 1e9;
-    return timestamp_add(raw_ns, estimate->offset_ns, &map->raw_ns) == 0 &&
+    return fabs(map->freq_ppb) <= wire_ppb_from_fs(WIRE_FREQ_LIMIT_FS) &&
+           timestamp_add(raw_ns, estimate->offset_ns, &map->raw_ns) == 0 &&
            timestamp_sub(group_ns, estimate->offset_ns, &map->total_ns) == 0 &&
            timestamp_valid(map->raw_ns) && timestamp_valid(map->total_ns);
 }
 
+/* Nothing is filled in for a clock so far off that no frame can say it. */
 static void fill_map(const struct master *master, struct peer *peer, int64_t raw_ns,
                      struct wire_correct *correct)
 {
     const struct estimate *estimate = &peer->estimate;
-    int64_t slave_total_ns;
+    int64_t slave_total_ns, correction_ns;
     struct map map;
 
     if (!map_for(master, estimate, raw_ns, &map))
         return;
     slave_total_ns =
         peer->slave.total_ns + timestamp_drift(map.raw_ns - peer->slave.raw_ns, peer->freq_ppb);
+    if (timestamp_sub(map.total_ns, slave_total_ns, &correction_ns) < 0 ||
+        !timestamp_valid(correction_ns))
+        return;
     correct->has_map = gets_map(master, peer->standing.verdict);
     if (correct->has_map)
         peer->given_sd_ppb = estimate->freq_sd_ppb;
     correct->map = map;
-    correct->correction_ns = map.total_ns - slave_total_ns;
+    correct->correction_ns = correction_ns;
     correct->offset_sd_ns =
         timestamp_round(hypot(estimate->offset_sd_ns, master->average.phase_sd_ns));
     correct->freq_sd_fs =

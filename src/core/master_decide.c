@@ -11,6 +11,9 @@
 #define FORM_ROUNDS_MAX 12   /* ... but not longer than this */
 #define SUSPEND_ROUNDS 4     /* an excluded clock is left alone for so many */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
+/* What a clock may claim: leaves the group's time room to go on without overflow. */
+#define PHASE_LIMIT_NS (TIMESTAMP_LIMIT_NS - 1000000 * NS_PER_S)
+#define RATE_LIMIT_PPB 1e7   /* 1 %: beyond any oscillator */
 
 /* The clocks of one round. */
 struct ballot {
@@ -35,9 +38,11 @@ static bool measure(struct peer *peer, const struct ballot *ballot, struct avera
     if (estimator_estimate(peer->estimator, ballot->raw_ns, estimate) < 0 ||
         timestamp_add(ballot->raw_ns, estimate->offset_ns, &slave_raw_ns) < 0 ||
         timestamp_add(estimate->offset_ns, peer->slave.total_ns, &phase_ns) < 0 ||
-        !timestamp_valid(phase_ns))
+        !timestamp_valid(slave_raw_ns) || !timestamp_valid(phase_ns))
         return false;
     phase_ns += timestamp_drift(slave_raw_ns - peer->slave.raw_ns, peer->freq_ppb);
+    if (timestamp_abs(phase_ns) > PHASE_LIMIT_NS)
+        return false;
     *clock = (struct average_clock){
         .phase_ns = phase_ns,
         .rate_ppb = estimate->freq_ppb + peer->freq_ppb + estimate->freq_ppb * peer->freq_ppb / 1e9,
@@ -45,7 +50,7 @@ static bool measure(struct peer *peer, const struct ballot *ballot, struct avera
         .rate_sd_ppb = hypot(estimate->freq_sd_ppb, peer->given_sd_ppb),
         .votes = peer->standing.in || peer->reference,
         .reference = peer->reference};
-    return true;
+    return fabs(clock->rate_ppb) <= RATE_LIMIT_PPB;
 }
 
 static bool takes_part(const struct peer *peer)
@@ -62,7 +67,7 @@ static void add_own(struct master *master, struct ballot *ballot, const struct r
     ballot->peers[ballot->count] = NULL;
     ballot->clocks[ballot->count++] =
         (struct average_clock){.phase_ns = now->total_ns,
-                               .rate_ppb = master->status.freq_ppb,
+                               .rate_ppb = master->freq_ppb,
                                .votes = master->own.in || reference,
                                .reference = reference};
 }
@@ -421,8 +426,11 @@ void master_decide(struct master *master, const struct reading *now, struct acti
     struct ballot ballot;
 
     settle_jumps(master, actions);
-    if (ballot_open(master, now, &ballot) == 0 && ballot.count > 0) {
+    if (ballot_open(master, now, &ballot) == 0) {
         master->present = (unsigned)ballot.count;
+        master->counted = 0;
+    }
+    if (ballot.count > 0) {
         if (master->formed)
             convene(master, &ballot, actions);
         else

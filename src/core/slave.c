@@ -40,7 +40,7 @@ struct slave {
     int64_t followed_total_ns;  /* A then */
     bool report_due, foreign_due;
     int64_t outstanding_ns;
-    double freq_ppb;            /* ordered */
+    double freq_ppb;            /* in force since the last tick: what it ordered */
 };
 
 struct slave *slave_new(const struct slave_config *config, const struct reading *now)
@@ -89,7 +89,7 @@ static void say_hello(struct slave *slave, struct actions *actions)
     hello->kind = (uint8_t)slave->config.kind;
     hello->state = (uint8_t)discipline_state(slave->discipline);
     hello->precision_ns = slave->config.precision_ns;
-    hello->freq_fs = wire_fs_from_ppb(slave->status.freq_ppb);
+    hello->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
     memcpy(hello->id, slave->config.id, sizeof hello->id);
     memcpy(hello->name, slave->config.name, sizeof hello->name);
     memcpy(hello->group, slave->config.group, sizeof hello->group);
@@ -183,7 +183,7 @@ static void answer_poll(struct slave *slave, const struct wire_poll *poll,
     reply->t2_raw_ns = event->frame.arrived.raw_ns;
     reply->correct_sequence = slave->session.correct_sequence;
     reply->correct_raw_ns = slave->session.correct_raw_ns;
-    reply->freq_fs = wire_fs_from_ppb(slave->status.freq_ppb);
+    reply->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
     reply->bound_ns = bound_ns;
     actions_send(actions, slave->session.peer, &frame);
 }
@@ -332,7 +332,7 @@ static void say_report(struct slave *slave, const struct discipline_outcome *out
     report->foreign = slave->foreign_due;
     report->applied_ns = slave->status.now.total_ns - slave->followed_total_ns;
     report->slew_left_ns = slave->status.slew_left_ns;
-    report->freq_fs = wire_fs_from_ppb(slave->status.freq_ppb);
+    report->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
     report->bound_ns = outcome->order.maxerror_ns;
     actions_send(actions, slave->session.peer, &frame);
     slave->report_due = false;

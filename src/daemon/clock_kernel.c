@@ -304,9 +304,27 @@ static int cancel_adjtime(struct clock *clock)
     return r < 0 ? r : 0;
 }
 
+/* A boundary may have passed since the look that the order rests on: the chunk
+ * the kernel took then will come on top of any new remainder. */
+static int taken_since_look(struct clock *clock, int64_t *taken_ns)
+{
+    struct timex timex = {.modes = 0};
+    struct clock_settings found;
+    int r = adjust(clock, &timex);
+
+    if (r < 0)
+        return r;
+    found = settings_of(&timex);
+    *taken_ns = 0;
+    if (clock_trail_follow(&clock->trail, found.second, found.remainder_ns))
+        *taken_ns = clock->left.remainder_ns - found.remainder_ns;
+    return 0;
+}
+
 int clock_steer(struct clock *clock, const struct order *order)
 {
     struct timex asked, got;
+    int64_t taken_ns;
     int r;
 
     if (!clock->adjusts)
@@ -314,9 +332,12 @@ int clock_steer(struct clock *clock, const struct order *order)
     if (!isfinite(order->freq_ppb))
         return -EINVAL;
     r = cancel_adjtime(clock);
+    if (r >= 0)
+        r = taken_since_look(clock, &taken_ns);
     if (r < 0)
         return r;
     asked = timex_of(clock, order);
+    asked.offset = timestamp_clamp(asked.offset - taken_ns, OFFSET_LIMIT_NS);
     got = asked;
     r = adjust(clock, &got);
     if (r < 0)

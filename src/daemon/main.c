@@ -5,9 +5,11 @@
 #include "daemon/message_ids.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum job {
     JOB_RUN,
@@ -182,12 +184,27 @@ static int load(const struct command *command, struct config *config)
     return r == -EACCES ? EXIT_PERMISSION : EXIT_BAD_CONFIG;
 }
 
+/* If standard error were closed, what is opened next, a clock's file or a
+ * connection, would be in its place and get the lines meant for it. */
+static void open_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct command command;
     struct config config;
-    int code = parse(argc, argv, &command);
+    int code;
 
+    open_standard_streams();
+    code = parse(argc, argv, &command);
     if (code != 0)
         return code;
     switch (command.job) {

@@ -18,12 +18,24 @@ static const char *who(const struct note *note)
     return note->address[0] ? note->address : "somebody";
 }
 
+/* The same, but without the port: it is another one at each connection, and what
+ * repeats has to be known for the journal to count it. */
+static const char *peer_of(const struct note *note)
+{
+    static char host[MACHINE_ADDRESS_SIZE];
+
+    if (note->name[0])
+        return note->name;
+    snprintf(host, sizeof host, "%.*s", (int)strcspn(note->address, " "), note->address);
+    return host;
+}
+
 static struct journal_fields fields_of(const struct note *note, const char *message_id)
 {
     struct journal_fields fields = {.message_id = message_id, .round = note->round};
 
     if (note->name[0] || note->address[0])
-        fields.peer = who(note);
+        fields.peer = peer_of(note);
     fields.has_round = note->round > 0;
     return fields;
 }
@@ -96,8 +108,9 @@ static void tell_refused(const struct note *note)
     }
     fields = fields_of(note, MESSAGE_FRAME_REFUSED);
     journal_say(note->reason <= REFUSAL_TURN ? LOG_WARNING : LOG_DEBUG, &fields,
-                "Refused a frame of %s (%s): %s; %u refused on this connection so far.", who(note),
-                note->address, refusal_name(note->reason), note->count);
+                "Refused a frame of %s%s%s%s: %s; %u refused on this connection so far.", who(note),
+                note->name[0] ? " (" : "", note->name[0] ? note->address : "",
+                note->name[0] ? ")" : "", refusal_name(note->reason), note->count);
 }
 
 static void tell_group(const struct note *note)

@@ -105,13 +105,14 @@ static void show_heading(struct demo *demo)
                "offset: from group time, the mean of the five clocks, as seen from outside at one "
                "instant. bound: how far off the daemon says its clock can be at most, once it is "
                "synchronised. spread: the largest clock minus the smallest. Ctrl-C ends the demo.");
-    screen_say(screen, TONE_PLAIN, 0, "%s", "");
+    if (screen_live(screen))
+        screen_say(screen, TONE_PLAIN, 0, "%s", "");
 }
 
 static void show_state(struct demo *demo, const struct node *node)
 {
     if (node->pid == 0)
-        screen_part(demo->screen, TONE_BAD, "killed");
+        screen_part(demo->screen, TONE_BAD, "not running");
     else if (!nodes_seen(demo->nodes))
         screen_part(demo->screen, TONE_PENDING, "starting");
     else if (node->synchronised)

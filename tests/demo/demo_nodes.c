@@ -31,6 +31,7 @@ struct machine {
     bool wanted; /* its daemon should be running */
     struct emulated_view *view;
     int64_t real_ns, maxerror_us;
+    bool grew; /* maxerror, since the daemon wrote it */
 };
 
 struct nodes {
@@ -302,11 +303,17 @@ static void note_backward(struct nodes *nodes, int64_t step_ns)
         nodes->backward_ns = step_ns;
 }
 
-/* Each second the kernel adds to what the daemon then writes anew: shown is what it wrote. */
+/* Each second the kernel adds to what the daemon then writes anew: shown is what
+ * it wrote, unless it stopped doing so. */
 static void take_bound(struct machine *machine, int64_t maxerror_us)
 {
-    if (machine->node.pid == 0 || maxerror_us != machine->maxerror_us + MAXERROR_GROWTH_US)
+    bool grew = maxerror_us == machine->maxerror_us + MAXERROR_GROWTH_US;
+
+    if (maxerror_us == machine->maxerror_us)
+        return;
+    if (!grew || machine->grew || machine->node.pid == 0)
         machine->node.bound_ns = maxerror_us * NS_PER_US;
+    machine->grew = grew;
     machine->maxerror_us = maxerror_us;
 }
 

@@ -56,6 +56,16 @@ static void draw_curve(const struct plot *plot, double end, char grid[ROWS][COLU
             grid[row_of(largest[column])][column] = '*';
 }
 
+/* Without the blanks at its end. */
+static void print_line(const char *line, FILE *out)
+{
+    size_t length = strlen(line);
+
+    while (length > 0 && line[length - 1] == ' ')
+        length--;
+    fprintf(out, "%.*s\n", (int)length, line);
+}
+
 static void print_axis(const struct plot *plot, double end, FILE *out)
 {
     char ticks[COLUMNS + 1] = {0}, marks[COLUMNS + 1] = {0}, times[COLUMNS + 8] = {0};
@@ -68,14 +78,17 @@ static void print_axis(const struct plot *plot, double end, FILE *out)
         char text[8];
         int length = snprintf(text, sizeof(text), "%d", at);
 
-        ticks[column] = '+';
+        if (at > 0)
+            ticks[column] = '+';
         memcpy(times + column, text, (size_t)length);
     }
     for (size_t i = 0; i < plot->mark_count; i++)
         marks[column_of(plot->marks[i].seconds, end)] = plot->marks[i].letter;
-    fprintf(out, "         +%s\n          %s s\n          %s\n         ", ticks, times, marks);
+    fprintf(out, "         +%s\n          %s s\n          ", ticks, times);
+    print_line(marks, out);
     for (size_t i = 0; i < plot->mark_count; i++)
-        fprintf(out, " %c: %s ", plot->marks[i].letter, plot->marks[i].text);
+        fprintf(out, "%s%c: %s", i == 0 ? "          " : ", ", plot->marks[i].letter,
+                plot->marks[i].text);
     fputc('\n', out);
 }
 
@@ -96,7 +109,8 @@ void plot_print(const struct plot *plot, double seconds, int64_t goal_ns, FILE *
         /* printf() pads bytes; µ has two. */
         int width = strstr(label, "µ") ? 8 : 7;
 
-        fprintf(out, " %*s |%s\n", width, label, grid[row]);
+        fprintf(out, " %*s |", width, label);
+        print_line(grid[row], out);
     }
     print_axis(plot, end, out);
 }

@@ -147,7 +147,6 @@ void screen_say(struct screen *screen, enum tone tone, unsigned indent, const ch
     if (screen->live && screen->table)
         fputs(screen->table, stdout);
     fflush(stdout);
-    screen->after_table = true;
 }
 
 void screen_begin(struct screen *screen)

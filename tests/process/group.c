@@ -11,7 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-/* A daemon writes maxerror once a second, so there is a fresh one in this time. */
+/* A daemon looks at its clock and tells the kernel once a second: in this time
+ * everything it was told has reached it. */
 #define FRESH_SECONDS 1.5
 #define GROUP_RATE_PPM 50
 
@@ -123,8 +124,7 @@ struct group *group_start(struct harness *harness, const struct group_options *o
         struct member *member = &group->members[i];
 
         member->node = options->nodes[i];
-        member->clock_path = paths[i] =
-            harness_path(harness, "%s%zu.clock", options->name, i);
+        member->clock_path = paths[i] = harness_path(harness, "%s%zu.clock", options->name, i);
         make_clock(member, options->wander_ppm, i);
         member->config_path = write_config(group, options, i, port);
         group->count++;
@@ -180,7 +180,9 @@ static void tell(struct group *group, int64_t raw_ns)
         struct timex timex = {.modes = 0};
         int64_t real_ns = read_at(&group->members[i], raw_ns, &timex);
 
-        fprintf(stderr, "group: node %zu is %" PRId64 " ns ahead of the master, maxerror %ld us; it said:\n%s",
+        fprintf(stderr,
+                "group: node %zu is %" PRId64
+                " ns ahead of the master, maxerror %ld us; it said:\n%s",
                 i, real_ns - first_ns, timex.maxerror, process_stderr(group_process(group, i)));
     }
 }
@@ -198,9 +200,12 @@ static bool are_synchronised(struct group *group, uint64_t subset)
 bool group_wait_synchronised(struct group *group, uint64_t subset, double seconds)
 {
     int64_t deadline = harness_deadline(seconds);
+    int64_t steady = harness_deadline(FRESH_SECONDS);
 
     do {
-        if (are_synchronised(group, subset))
+        if (!are_synchronised(group, subset))
+            steady = harness_deadline(FRESH_SECONDS);
+        else if (harness_deadline(0) >= steady)
             return true;
     } while (harness_wait(group->harness, deadline));
     tell(group, raw_now_ns());

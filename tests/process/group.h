@@ -49,7 +49,7 @@ const char *group_clock_path(struct group *group, size_t n);
 /* From now on only look at lines that follow, of all nodes. */
 void group_mark(struct group *group);
 /* Has each said after the mark that it is synchronised, or does it, and do all
- * of their kernels know at one time? */
+ * of their kernels say so for more than a second on end? */
 bool group_wait_synchronised(struct group *group, uint64_t subset, double seconds);
 bool group_wait_spread(struct group *group, uint64_t subset, int64_t limit_ns, double seconds);
 

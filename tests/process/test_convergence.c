@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Groups come together, tell the truth about it, and leave alone what they must. */
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include "core/timestamp.h"
@@ -110,9 +110,9 @@ static void test_every_address_is_listened_to(void **state)
                                   NEAR_SECONDS));
     assert_true(process_wait_line(group_process(ways, 0), "Slave ways2 joined from 127\\.0\\.0\\.",
                                   NEAR_SECONDS));
-    assert_true(process_wait_line(group_process(ways, 0),
-                                  has_ipv6() ? "Slave ways3 joined from .*::1" : "Slave ways3 joined",
-                                  NEAR_SECONDS));
+    assert_true(process_wait_line(
+        group_process(ways, 0), has_ipv6() ? "Slave ways3 joined from .*::1" : "Slave ways3 joined",
+        NEAR_SECONDS));
     assert_true(group_wait_synchronised(ways, NODES(0, 3), NEAR_SECONDS));
     assert_true(group_wait_spread(ways, NODES(0, 3), SPREAD_NS, NEAR_SECONDS));
 }
@@ -124,7 +124,8 @@ static void test_an_observer_is_not_touched(void **state)
 
     (void)state;
     assert_true(process_wait_line(group_process(seen, 2), "[Oo]bserving only", NEAR_SECONDS));
-    assert_true(process_wait_line(group_process(seen, 0), "average of 2 of 2 clocks", NEAR_SECONDS));
+    assert_true(
+        process_wait_line(group_process(seen, 0), "average of 2 of 2 clocks", NEAR_SECONDS));
     assert_true(group_wait_synchronised(seen, NODES(0, 1), NEAR_SECONDS));
     assert_true(group_wait_spread(seen, NODES(0, 1), SPREAD_NS, NEAR_SECONDS));
     assert_in_range(group_moved(seen, &course), 0, MOVED_NS);

@@ -46,7 +46,7 @@ struct scene {
     long rss_kib;
     struct tcp *peers[CROWD];
     struct hearing hearing;
-    unsigned turn, opened, closed;
+    unsigned turn, opened, closed, answered;
 };
 
 static struct harness *harness;
@@ -241,6 +241,51 @@ static void act_torrent(struct scene *scene)
     hear(scene, 0);
 }
 
+/* The answer to the last POLL, with these stamps. */
+static void answer(struct scene *scene, int64_t raw_ns, int64_t total_ns, int64_t freq_fs)
+{
+    const struct wire_poll *poll = &scene->hearing.last[WIRE_POLL].poll;
+    struct wire_frame frame = {.type = WIRE_REPLY, .sequence = scene->turn + 1};
+    struct wire_reply *reply = &frame.reply;
+
+    if (!scene->peers[0] || scene->hearing.frames[WIRE_POLL] == scene->answered)
+        return;
+    scene->answered = scene->hearing.frames[WIRE_POLL];
+    reply->round = poll->round;
+    reply->exchange = poll->exchange;
+    reply->t1_raw_ns = poll->departure.sent.raw_ns;
+    reply->t2_raw_ns = reply->departure.sent.raw_ns = raw_ns;
+    reply->departure.sent.total_ns = total_ns;
+    reply->freq_fs = freq_fs;
+    frames_send(scene->peers[0], &frame);
+}
+
+static void act_frozen(struct scene *scene)
+{
+    say_hello(scene, 0, "frozen");
+    hear(scene, 0);
+    answer(scene, 0, 0, 0);
+}
+
+/* Its clock goes backward as fast as real ones go forward, from as far away as can be said. */
+static void act_far(struct scene *scene)
+{
+    int64_t raw_ns = scene->hearing.last[WIRE_POLL].poll.departure.sent.raw_ns;
+
+    say_hello(scene, 0, "far");
+    hear(scene, 0);
+    answer(scene, -raw_ns, 1 - TIMESTAMP_LIMIT_NS, -WIRE_FREQ_LIMIT_FS);
+}
+
+static void act_lottery(struct scene *scene)
+{
+    say_hello(scene, 0, "lottery");
+    hear(scene, 0);
+    answer(scene, (int64_t)(random_next() >> (3 + random_next() % 40)),
+           (int64_t)(random_next() >> 2) - TIMESTAMP_LIMIT_NS / 2,
+           (int64_t)(random_next() % (uint64_t)WIRE_FREQ_LIMIT_FS));
+}
+
 /* Two of this name fill the house of three; a fourth comes, then many who only stand there. */
 static void act_crowd(struct scene *scene)
 {
@@ -282,6 +327,9 @@ static struct scene scenes[] = {
     {.name = "a flood of valid frames", .act = act_flood, .closed_least = 2,
      .lines = {"Slave flood joined from " FROM, "Slave flood left: "}},
     {.name = "a flood of garbage", .act = act_torrent, .closed_least = 10},
+    {.name = "a clock that stands still", .act = act_frozen},
+    {.name = "a clock that goes backward", .act = act_far},
+    {.name = "stamps of all kinds", .act = act_lottery},
     {.name = "a full house", .act = act_crowd, .override = "master: { max_slaves = 3; };",
      .bye = BYE_FULL, .closed_least = 1,
      .lines = {"No connection with crowd-three \\(" FROM "\\): the master has no room",

@@ -105,6 +105,24 @@ static void odd_even_and_tied_counts(void **state)
     ballot_agrees(clocks, 3, &ballot_warm, 70, 3);
 }
 
+/* The median of an even number is in the middle of the middle two. */
+static void two_clocks_may_be_two_gates_apart(void **state)
+{
+    (void)state;
+    for (int sign = -1; sign <= 1; sign += 2) {
+        struct average_clock clocks[2] = {ballot_clock(0), ballot_clock(sign * 2 * BALLOT_GATE_NS)};
+
+        ballot_agrees(clocks, 2, &ballot_warm, sign * BALLOT_GATE_NS, 2);
+        clocks[1].phase_ns += 2 * sign;
+        ballot_disagrees(clocks, 2, &ballot_warm);
+        clocks[1] = ballot_clock(0);
+        clocks[1].rate_ppb = sign * 2 * BALLOT_GATE_PPB;
+        ballot_agrees(clocks, 2, &ballot_warm, 0, 2);
+        clocks[1].rate_ppb += sign;
+        ballot_disagrees(clocks, 2, &ballot_warm);
+    }
+}
+
 static void the_mean_and_its_uncertainty(void **state)
 {
     (void)state;
@@ -407,6 +425,7 @@ int main(void)
         cmocka_unit_test(no_clock_is_no_ballot),
         cmocka_unit_test(one_clock_is_its_own_group),
         cmocka_unit_test(odd_even_and_tied_counts),
+        cmocka_unit_test(two_clocks_may_be_two_gates_apart),
         cmocka_unit_test(the_mean_and_its_uncertainty),
         cmocka_unit_test(gates_come_from_the_median_sds),
         cmocka_unit_test(without_any_sd_the_floors_are_the_gates),

@@ -396,9 +396,32 @@ static void tidy_leaves_a_clean_clock(void **state)
     clock_free(clock);
 }
 
+/* The order was made before the boundary, and is carried out after it. */
+static void order_after_a_boundary_is_less(void **state)
+{
+    struct virtual_kernel kernel;
+    struct clock *clock = virtual_clock(&kernel, NULL);
+    int64_t before_ns, slew_ns;
+
+    (void)state;
+    look(clock);
+    steer(clock, 0, 100 * NS_PER_MS);
+    pass_boundary(&kernel, 999 * NS_PER_MS);
+    before_ns = kernel.model.real_ns - kernel.model.raw_ns;
+    slew_ns = look(clock).slew_left_ns;
+    pass_boundary(&kernel, NS_PER_MS);
+    steer(clock, 0, slew_ns);
+    assert_near(look(clock).slew_left_ns, slew_ns, 2 * NS_PER_MS);
+    for (int i = 0; i < 60; i++)
+        pass_boundary(&kernel, 0);
+    assert_near(kernel.model.real_ns - kernel.model.raw_ns - before_ns, slew_ns, 2 * NS_PER_MS);
+    clock_free(clock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(order_after_a_boundary_is_less),
         cmocka_unit_test(open_tries_harmlessly),
         cmocka_unit_test(observes_without_the_right),
         cmocka_unit_test(observes_when_told_to),

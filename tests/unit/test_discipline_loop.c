@@ -2,7 +2,6 @@
 /* The discipline and a clock that obeys as the kernel does. */
 #include "core/discipline.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +13,7 @@
 #include "slewed_clock.h"
 
 #define MS NS_PER_MS
+#define ROUNDING_NS 2
 #define FREQ_PPB 37000.0
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -174,8 +174,10 @@ static void killed_after(unsigned ticks, int64_t ahead_ns, bool in, double share
     after_ns = bench_ahead(&bench);
     assert_true(bench.clock.freq_ppb == FREQ_PPB);
     assert_true(fabs(bench.clock.chunk_ns) < 1);
-    assert_true(between(after_ns, before_ns + (before_ns > 0 ? 2 : -2),
-                        -timestamp_round((double)before_ns * share)));
+    assert_true(timestamp_abs(after_ns) <= timestamp_abs(before_ns) + ROUNDING_NS);
+    if (!between(after_ns, 0, before_ns))
+        assert_true((double)timestamp_abs(after_ns) <=
+                    (double)timestamp_abs(before_ns) * share + ROUNDING_NS);
     bench_free(&bench);
 }
 
@@ -276,7 +278,7 @@ static void small_meddling_is_simply_corrected(void **state)
     bench.clock.base_ns += MS / 2;
     bench_tick(&bench);
     assert_false(bench.outcome.events & DISCIPLINE_FOREIGN);
-    assert_int_equal(bench.outcome.order.slew_ns, bench_ahead(&bench));
+    assert_true(bench.outcome.order.slew_ns < -MS / 3);
     follow_to_the_end(&bench, 100);
     bench_free(&bench);
 }

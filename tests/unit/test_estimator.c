@@ -144,12 +144,12 @@ static void a_reset_forgets_everything(void **state)
     estimator_observe(estimator, FORWARD, link.now_ns, link.now_ns);
     estimator_reset(estimator);
     knows_nothing(estimator);
-    for (int64_t i = 1; i < 10; i++)
-        estimator_observe(estimator, BACKWARD, link.now_ns + i * NS_PER_S, link.now_ns);
-    knows_nothing(estimator);
+    estimator_observe(estimator, BACKWARD, link.now_ns + NS_PER_MS, link.now_ns);
+    link.now_ns += NS_PER_S;
     link.offset_ns = -NS_PER_S;
-    for (unsigned i = 0; i < 2; i++)
-        assert_false(link_round(&link, estimator));
+    assert_false(link_round(&link, estimator));
+    knows_nothing(estimator);
+    assert_false(link_round(&link, estimator));
     assert_true(timestamp_abs(error_now(estimator, &link)) <= 10);
     estimator_free(estimator);
 }
@@ -181,7 +181,7 @@ static void questions_and_answers_are_paired(void **state)
         estimator_observe(estimator, FORWARD, t - NS_PER_MS, t + 70 * NS_PER_MS);
         estimator_observe(estimator, FORWARD, t, t + BASE_NS);
         estimator_observe(estimator, BACKWARD, t + 2 * BASE_NS, t + BASE_NS);
-        estimator_observe(estimator, BACKWARD, t + 300 * NS_PER_MS, t + BASE_NS);
+        estimator_observe(estimator, BACKWARD, t + BASE_NS / 2, t + BASE_NS);
     }
     link.now_ns = 5 * NS_PER_S;
     assert_true(timestamp_abs(error_now(estimator, &link)) <= 1);
@@ -203,7 +203,9 @@ static void impossible_exchanges_are_left_out(void **state)
     estimator_observe(estimator, FORWARD, link.now_ns, INT64_MAX);
     estimator_observe(estimator, BACKWARD, link.now_ns + 9, INT64_MAX);
     after = estimate_at(estimator, link.now_ns);
-    assert_memory_equal(&before, &after, sizeof after);
+    assert_int_equal(before.offset_ns, after.offset_ns);
+    assert_true(before.freq_ppb == after.freq_ppb && before.offset_sd_ns == after.offset_sd_ns);
+    assert_int_equal(before.samples, after.samples);
     estimator_free(estimator);
 }
 

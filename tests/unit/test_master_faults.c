@@ -96,7 +96,8 @@ static void an_hour_off_alone_does_not_count_either(void **state)
 static void a_liar_in_a_formed_group_does_not_move_it(void **state)
 {
     (void)state;
-    static const int64_t lies_ns[] = {10 * NS_PER_MS, -NS_PER_S, 100 * NS_PER_S};
+    static const int64_t lies_ns[] = {10 * NS_PER_MS, -NS_PER_S, 100 * NS_PER_S,
+                                      INT64_C(-6200000000) * NS_PER_S};
 
     for (size_t i = 0; i < sizeof lies_ns / sizeof lies_ns[0]; i++) {
         struct twins twins;

@@ -183,7 +183,8 @@ static void a_lost_quorum_is_holdover(void **state)
     error_ns = group_error(&group, 0) - group_free_mean(&group, ALL);
     group_run(&group, MINUTE_NS);
     group_assert_states(&group, 3, SYNC_HOLDOVER);
-    group_assert_within(group_error(&group, 0) - group_free_mean(&group, ALL), error_ns, 100 * NS_PER_US);
+    group_assert_within(group_error(&group, 0) - group_free_mean(&group, ALL), error_ns,
+                        500 * NS_PER_US);
     for (unsigned i = 2; i < 5; i++)
         group_start(&group, i);
     group_run(&group, MINUTE_NS);
@@ -266,7 +267,8 @@ static void an_observing_master_is_not_moved_nor_counted(void **state)
     assert_int_equal(group.nodes[0].orders, 0);
     group_assert_within(group_error(&group, 0), group_free_mean(&group, 1), NS_PER_US);
     assert_true(group_spread(&group, ALL & ~1U) < 20 * NS_PER_US);
-    group_assert_within(group_mean(&group, ALL & ~1U), group_free_mean(&group, ALL & ~1U), NS_PER_MS);
+    group_assert_within(group_mean(&group, ALL & ~1U), group_free_mean(&group, ALL & ~1U),
+                        NS_PER_MS);
     group_assert_states(&group, ALL & ~1U, SYNC_SYNCHRONISED);
     group_free(&group);
 }

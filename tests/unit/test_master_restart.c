@@ -286,6 +286,30 @@ static void a_suspended_master_finds_the_group_as_it_was(void **state)
     group_free(&group);
 }
 
+/* Nobody is left to count when it wakes, but somebody who looks on. */
+static void a_suspended_master_may_find_only_an_observer(void **state)
+{
+    (void)state;
+    struct group group;
+    struct summary summary;
+
+    group_init(&group, 3);
+    group.nodes[1].observed = true;
+    group_start_all(&group);
+    group_run(&group, MINUTE_NS);
+    assert_int_equal(group.round.counted, 2);
+    group_stop(&group, 2);
+    group_suspend(&group, 0, 3 * NS_PER_S, 0);
+    group_run(&group, 5 * NS_PER_S);
+    group_summary(&group, 0, &summary);
+    assert_int_equal(summary.present, 1);
+    assert_int_equal(summary.counted, 0);
+    group_run(&group, MINUTE_NS);
+    group_summary(&group, 0, &summary);
+    assert_int_equal(summary.counted, 1);
+    group_free(&group);
+}
+
 /* Set wrong by more than the panic threshold: the slave leaves the clock alone. */
 static void a_correction_beyond_the_threshold_is_a_panic(void **state)
 {
@@ -366,6 +390,7 @@ int main(void)
         cmocka_unit_test(late_frames_do_not_move_the_group),
         cmocka_unit_test(a_suspended_slave_is_a_newcomer_again),
         cmocka_unit_test(a_suspended_master_finds_the_group_as_it_was),
+        cmocka_unit_test(a_suspended_master_may_find_only_an_observer),
         cmocka_unit_test(a_correction_beyond_the_threshold_is_a_panic),
         cmocka_unit_test(one_step_at_the_start_if_allowed),
         cmocka_unit_test(a_new_configuration_counts_from_the_next_round_on),

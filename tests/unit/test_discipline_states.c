@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Synchronised, held over, disowned, suspended, observed. */
+#include "core/discipline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "discipline_fixture.h"
+
+static void suspend_forgets_the_map(void **state)
+{
+    (void)state;
+    struct discipline *discipline = fresh();
+    struct clock_status status = status_at(RAW_NS + NS_PER_S);
+    struct discipline_outcome outcome;
+
+    follow(discipline, 0, true);
+    rest(discipline, RAW_NS);
+    status.now.total_ns += 3600 * NS_PER_S;
+    status.jumped = true;
+    outcome = tick(discipline, status);
+    assert_int_equal(outcome.events, DISCIPLINE_JUMPED | DISCIPLINE_STATE);
+    assert_true(outcome.steer && outcome.order.freq_ppb == 12.5);
+    assert_int_equal(outcome.order.slew_ns, 700);
+    assert_int_equal(outcome.order.maxerror_ns, INT64_MAX);
+    assert_int_equal(discipline_bound(discipline, &status.now), INT64_MAX);
+    assert_int_equal(discipline_epoch(discipline), 1);
+    status.jumped = false;
+    status.now.raw_ns += NS_PER_S;
+    assert_int_equal(tick(discipline, status).events, 0);
+    assert_int_equal(discipline_epoch(discipline), 1);
+    follow(discipline, 3600 * NS_PER_S, true);
+    assert_int_equal(tick(discipline, status).outstanding_ns, 0);
+    assert_int_equal(discipline_state(discipline), SYNC_SYNCHRONISED);
+    discipline_free(discipline);
+}
+
+static void holdover_ages_and_ends(void **state)
+{
+    (void)state;
+    struct discipline *discipline = fresh();
+    struct discipline_outcome outcome;
+
+    follow(discipline, 0, true);
+    rest(discipline, RAW_NS);
+    discipline_hold(discipline);
+    assert_int_equal(discipline_state(discipline), SYNC_HOLDOVER);
+    outcome = rest(discipline, RAW_NS + NS_PER_S);
+    assert_int_equal(outcome.events, DISCIPLINE_STATE);
+    assert_true(outcome.order.synchronised && outcome.steer);
+    discipline_hold(discipline);
+    outcome = rest(discipline, RAW_NS + NS_PER_S + HOLDOVER_NS);
+    assert_int_equal(outcome.events, 0);
+    assert_true(outcome.order.synchronised);
+    outcome = rest(discipline, RAW_NS + NS_PER_S + HOLDOVER_NS + 1);
+    assert_int_equal(outcome.events, DISCIPLINE_STATE);
+    assert_false(outcome.order.synchronised);
+    discipline_hold(discipline);
+    assert_int_equal(discipline_state(discipline), SYNC_UNSYNCHRONISED);
+    discipline_free(discipline);
+}
+
+static void a_map_ends_holdover_and_its_age(void **state)
+{
+    (void)state;
+    struct discipline *discipline = fresh();
+
+    follow(discipline, 0, true);
+    for (int64_t i = 0; i < 10; i++) {
+        int64_t raw_ns = RAW_NS + i * HOLDOVER_NS;
+
+        discipline_hold(discipline);
+        rest(discipline, raw_ns);
+        assert_int_equal(discipline_state(discipline), SYNC_HOLDOVER);
+        rest(discipline, raw_ns + HOLDOVER_NS);
+        assert_int_equal(discipline_state(discipline), SYNC_HOLDOVER);
+        follow(discipline, 0, true);
+        assert_int_equal(discipline_state(discipline), SYNC_SYNCHRONISED);
+    }
+    discipline_free(discipline);
+}
+
+static void the_disowned_finish_and_claim_nothing(void **state)
+{
+    (void)state;
+    struct discipline *discipline = fresh();
+    struct discipline_outcome outcome;
+
+    discipline_hold(discipline);
+    assert_int_equal(discipline_state(discipline), SYNC_UNSYNCHRONISED);
+    follow(discipline, 5000, true);
+    rest(discipline, RAW_NS);
+    discipline_disown(discipline);
+    outcome = rest(discipline, RAW_NS);
+    assert_int_equal(outcome.events, DISCIPLINE_STATE);
+    assert_true(outcome.steer);
+    assert_int_equal(outcome.order.slew_ns, 5000);
+    assert_false(outcome.order.synchronised);
+    discipline_hold(discipline);
+    assert_int_equal(discipline_state(discipline), SYNC_UNSYNCHRONISED);
+    discipline_free(discipline);
+}
+
+static void a_clock_not_in_is_steered_but_not_synchronised(void **state)
+{
+    (void)state;
+    struct discipline *discipline = fresh();
+    struct discipline_outcome outcome;
+
+    follow(discipline, 5000, false);
+    outcome = rest(discipline, RAW_NS);
+    assert_true(outcome.steer);
+    assert_false(outcome.order.synchronised);
+    assert_int_equal(outcome.order.slew_ns, 5000);
+    assert_int_equal(outcome.order.maxerror_ns, 5000 + 53000);
+    follow(discipline, 5000, true);
+    assert_int_equal(rest(discipline, RAW_NS).events, DISCIPLINE_STATE);
+    follow(discipline, 5000, false);
+    assert_int_equal(discipline_state(discipline), SYNC_UNSYNCHRONISED);
+    discipline_free(discipline);
+}
+
+static void observed_clocks_are_left_alone(void **state)
+{
+    (void)state;
+    struct discipline_limits stepping = limits;
+    struct clock_status status = status_at(RAW_NS);
+    struct discipline_outcome outcome;
+    struct discipline *discipline;
+
+    stepping.step_threshold_ns = MS;
+    status.observed = true;
+    discipline = discipline_new(&stepping);
+    for (int64_t ahead_ns = 1; ahead_ns <= 10 * PANIC_NS; ahead_ns *= 10) {
+        follow(discipline, ahead_ns, ahead_ns > PANIC_NS);
+        status.now.raw_ns = RAW_NS;
+        outcome = tick(discipline, status);
+        assert_false(outcome.steer);
+        assert_int_equal(outcome.events & ~(unsigned)DISCIPLINE_STATE, 0);
+        assert_true(sets_nothing_else(&outcome));
+        assert_int_equal(outcome.outstanding_ns, ahead_ns);
+        assert_int_equal(outcome.order.maxerror_ns, ahead_ns + 53000);
+        status.now.total_ns += NS_PER_S;
+        assert_false(tick(discipline, status).events & DISCIPLINE_FOREIGN);
+        status.now.total_ns -= NS_PER_S;
+    }
+    discipline_free(discipline);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(suspend_forgets_the_map),
+        cmocka_unit_test(holdover_ages_and_ends),
+        cmocka_unit_test(a_map_ends_holdover_and_its_age),
+        cmocka_unit_test(the_disowned_finish_and_claim_nothing),
+        cmocka_unit_test(a_clock_not_in_is_steered_but_not_synchronised),
+        cmocka_unit_test(observed_clocks_are_left_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
