@@ -7,7 +7,9 @@
  *
  *   m_p = median of the voters' phases,  m_r = median of their rates
  *   g   = 8 * median offset sd + 1 us,   h   = 8 * median frequency sd + 1e-8
- *         (medians over all clocks present but the one that measures: it has none)
+ *         (medians over all clocks present but the one that measures, which has
+ *         none; of an even number the lower middle one, so that among two
+ *         links the better one sets the gate)
  *   members = voters with |p - m_p| <= g and |r - m_r| <= h
  *   group phase, group rate = mean over the members
  *
@@ -19,7 +21,8 @@
  * more than g.
  *
  * Quorum: the round counts only if more than half of the voters are members,
- * and at least `quorum` of them.  So at a cold start {0, 500 ms} gives 250 ms
+ * and at least `quorum` of them.  A voter outside the gate but within 8 of its own
+ * sd is noisy: it contradicts nobody, is not counted, and abstains.  So at a cold start {0, 500 ms} gives 250 ms
  * and {0, 500 ms, 1 s} gives 500 ms, all counted; among clocks that were
  * synchronised {0, 500 ms} and {0, 500 ms, 1 s} give no group phase at all:
  * nobody can say who is wrong, and nobody is moved.
@@ -62,7 +65,8 @@ struct average {
     double gate_ppb;    /* h */
     int64_t spread_ns;  /* largest minus smallest phase among the members */
     unsigned voters;
-    unsigned members;
+    unsigned members; /* of them, those in the mean */
+    unsigned noisy;   /* of them, those that abstain */
 };
 
 /*

@@ -41,18 +41,24 @@ static int compare_times(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The middle value, or the mean of the two middle ones; 0 without any. */
-static double median(double *values, size_t count)
+/* The middle value, or the lower of the two middle ones; 0 without any. */
+static double lower_median(double *values, size_t count)
 {
     if (count == 0)
         return 0;
     qsort(values, count, sizeof *values, compare_doubles);
-    if (count % 2 == 1)
-        return values[count / 2];
-    return values[count / 2 - 1] / 2 + values[count / 2] / 2;
+    return values[(count - 1) / 2];
 }
 
-/* The same for instants; count > 0. */
+/* The middle value, or the mean of the two middle ones; count > 0. */
+static double median(double *values, size_t count)
+{
+    double low = lower_median(values, count);
+
+    return low / 2 + values[count / 2] / 2;
+}
+
+/* The same for instants. */
 static int64_t median_time(int64_t *values, size_t count)
 {
     int64_t low, high;
@@ -140,10 +146,10 @@ static void set_gates(struct columns *columns, bool cold, struct average *averag
     average->gate_ppb = GATE_COLD_RATE_PPB;
     if (cold)
         return;
-    average->gate_ns = timestamp_round(GATE_SD * median(columns->phase_sd_ns, columns->measured) +
+    average->gate_ns = timestamp_round(GATE_SD * lower_median(columns->phase_sd_ns, columns->measured) +
                                        GATE_PHASE_FLOOR_NS);
     average->gate_ppb =
-        GATE_SD * median(columns->rate_sd_ppb, columns->measured) + GATE_RATE_FLOOR_PPB;
+        GATE_SD * lower_median(columns->rate_sd_ppb, columns->measured) + GATE_RATE_FLOOR_PPB;
 }
 
 /* Judges the voters against the medians and takes the mean over the members. */
@@ -161,6 +167,7 @@ static void take_mean(struct average_clock *clocks, size_t count, bool reference
         average->voters++;
         clock->verdict = average_judge(clock, median_phase_ns, median_rate_ppb, average->gate_ns,
                                        average->gate_ppb);
+        average->noisy += clock->verdict == VERDICT_NOISY;
         if (clock->verdict != VERDICT_COUNTED)
             continue;
         average->members++;
@@ -185,7 +192,8 @@ static bool has_quorum(const struct average *average, const struct average_rule 
 {
     unsigned fewest = references ? 1 : rule->quorum;
 
-    return 2 * average->members > average->voters && average->members >= fewest;
+    return 2 * average->members > average->voters - average->noisy &&
+           average->members >= fewest;
 }
 
 static void judge_others(struct average_clock *clocks, size_t count, bool references, bool quorum,
@@ -229,8 +237,8 @@ int average_compute(struct average_clock *clocks, size_t count, const struct ave
     columns_empty(&columns);
     judge_others(clocks, count, references, quorum, &result);
     if (!quorum) {
-        result.phase_ns = 0;
-        result.rate_ppb = 0;
+        result.phase_ns = result.spread_ns = 0;
+        result.rate_ppb = result.phase_sd_ns = result.rate_sd_ppb = 0;
     }
     *average = result;
     return quorum ? 0 : -EAGAIN;

@@ -344,7 +344,7 @@ static void dispute(struct master *master, const struct ballot *ballot, struct a
         *standing_of(master, ballot, i) = (struct standing){.verdict = VERDICT_NO_QUORUM};
 }
 
-/* Too few voters to speak for the group: its time goes on as it went. */
+/* Too few who agree to speak for the group: its time goes on as it went. */
 static void carry_on(struct master *master, struct ballot *ballot, const struct average *average,
                      struct actions *actions)
 {
@@ -372,7 +372,7 @@ static void convene(struct master *master, struct ballot *ballot, struct actions
             note_group(master, NOTE_QUORUM_BACK, actions);
         master->disputed_rounds = 0;
         settle(master, ballot, actions);
-    } else if (average.voters >= master->config.quorum) {
+    } else if (average.voters >= master->config.quorum && 2 * average.members <= average.voters) {
         dispute(master, ballot, actions);
     } else {
         carry_on(master, ballot, &average, actions);

@@ -248,15 +248,13 @@ static enum refusal check_reply(const struct master *master, const struct peer *
 static void observe(struct peer *peer, const struct wire_reply *reply,
                     const struct exchange *exchange, struct actions *actions)
 {
-    if (reply->epoch != peer->epoch) {
-        if (peer->epoch_known) {
-            estimator_reset(peer->estimator);
-            peer->standing.in = false;
-            note_peer(peer, NOTE_CLOCK_JUMPED, actions);
-        }
-        peer->epoch = reply->epoch;
-        peer->epoch_known = true;
+    if (peer->epoch_known && reply->epoch != peer->epoch) {
+        estimator_reset(peer->estimator);
+        peer->standing.in = false;
+        note_peer(peer, NOTE_CLOCK_JUMPED, actions);
     }
+    peer->epoch = reply->epoch;
+    peer->epoch_known = true;
     if (reply->correct_sequence && reply->correct_sequence == peer->correct_sequence) {
         estimator_observe(peer->estimator, FORWARD, peer->correct_raw_ns, reply->correct_raw_ns);
         peer->correct_sequence = 0;

@@ -57,16 +57,17 @@ bool group_wait_spread(struct group *group, uint64_t subset, int64_t limit_ns, d
 struct timex group_timex(struct group *group, size_t n);
 bool group_unsynchronised(struct group *group, size_t n);
 
-/* The mean of some clocks, as it would go on if each ran as its oscillator does. */
+/* The mean of some clocks, as it would go on at the mean rate of the oscillators
+ * (their own, or those of all that formed the group). */
 struct course {
-    uint64_t subset;
+    uint64_t clocks, oscillators;
     int64_t raw_ns;  /* host's, of the start */
-    int64_t lead_ns; /* then: ahead of these clocks had nobody ever adjusted them */
+    int64_t lead_ns; /* then: ahead of the oscillators' clocks, had nobody ever adjusted these */
 };
 
 /* From their making, and from now on. */
-struct course group_course_made(struct group *group, uint64_t subset);
-struct course group_course(struct group *group, uint64_t subset);
+struct course group_course_made(struct group *group, uint64_t clocks);
+struct course group_course(struct group *group, uint64_t clocks, uint64_t oscillators);
 /* How far they have been moved from it together.  Not counted are 50 ppm: the
  * group has a rate of its own, measured in its first two seconds by stamps that
  * a busy machine spoils by some 50 us, and keeps it. */

@@ -4,51 +4,39 @@
 #include "harness_part.h"
 
 #include <errno.h>
-#include <stdarg.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 const char *setup_config(struct harness *harness, const char *name, uint16_t port)
 {
-    const char *path = harness_path(harness, "%s.conf", name);
-    FILE *file = fopen(path, "we");
+    char file[128];
 
-    if (!file)
-        harness_die("%s: %s", path, strerror(errno));
-    fprintf(file,
-            "name = \"%s\";\n"
-            "master: { listen = [\"127.0.0.1\"]; port = %u; interval = \"500 ms\"; };\n"
-            "slave: { master = \"127.0.0.1\"; port = %u;\n"
-            "         retry_min = \"200 ms\"; retry_max = \"2 s\"; };\n"
-            "clock: { kind = \"emulated\"; };\n"
-            "emulated: { file = \"%s/%s.clock\"; };\n",
-            name, port, port, harness_directory(harness), name);
-    if (fclose(file) != 0)
-        harness_die("%s: %s", path, strerror(errno));
-    return path;
+    snprintf(file, sizeof file, "%s.conf", name);
+    return harness_write(harness, file,
+                         "name = \"%s\";\n"
+                         "master: { listen = [\"127.0.0.1\"]; port = %u;\n"
+                         "          interval = \"500 ms\"; };\n"
+                         "slave: { master = \"127.0.0.1\"; port = %u;\n"
+                         "         retry_min = \"200 ms\"; retry_max = \"2 s\"; };\n"
+                         "clock: { kind = \"emulated\"; };\n"
+                         "emulated: { file = \"%s/%s.clock\"; };\n",
+                         name, port, port, harness_directory(harness), name);
 }
 
-void setup_override(const char *config, const char *format, ...)
+const char *setup_override(struct harness *harness, const char *config, const char *text)
 {
-    char path[512];
-    va_list args;
-    FILE *file;
+    const char *name = strrchr(config, '/') + 1;
+    char file[128];
 
-    snprintf(path, sizeof path, "%s.d", config);
-    if (mkdir(path, 0755) < 0 && errno != EEXIST)
-        harness_die("%s: %s", path, strerror(errno));
-    snprintf(path, sizeof path, "%s.d/10.conf", config);
-    file = fopen(path, "we");
-    if (!file)
-        harness_die("%s: %s", path, strerror(errno));
-    va_start(args, format);
-    vfprintf(file, format, args);
-    va_end(args);
-    if (fclose(file) != 0)
-        harness_die("%s: %s", path, strerror(errno));
+    if (mkdir(harness_path(harness, "%s.d", name), 0755) < 0 && errno != EEXIST)
+        harness_die("%s.d: %s", config, strerror(errno));
+    snprintf(file, sizeof file, "%s.d/10.conf", name);
+    return harness_write(harness, file, "%s", text);
 }
 
 struct rounds setup_rounds(struct process *process, size_t from)
@@ -96,17 +84,15 @@ double setup_now(void)
 
 long setup_rss(const struct process *process)
 {
-    char path[64], line[256];
-    long kib = -1;
-    FILE *file;
+    char path[64], text[4096] = "";
+    const char *found;
+    int fd;
 
     snprintf(path, sizeof path, "/proc/%d/status", (int)process_pid(process));
-    file = fopen(path, "re");
-    if (!file)
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
         harness_die("%s: %s", path, strerror(errno));
-    while (fgets(line, sizeof line, file))
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = strtol(line + 6, NULL, 10);
-    fclose(file);
-    return kib;
+    close(fd);
+    found = strstr(text, "\nVmRSS:");
+    return found ? strtol(found + strlen("\nVmRSS:"), NULL, 10) : 0;
 }

@@ -10,9 +10,8 @@
 /* For a master as well as a slave on 127.0.0.1.  Returns the path, NAME.conf in the
  * directory; the clock is in NAME.clock. */
 const char *setup_config(struct harness *harness, const char *name, uint16_t port);
-/* What is to be different, in CONFIG.d; instead of what was there before. */
-void setup_override(const char *config, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* What is to be different, in CONFIG.d, instead of what was there before; the path of that. */
+const char *setup_override(struct harness *harness, const char *config, const char *text);
 
 /* The rounds told after byte `from` of standard error, at -v or log_level = "debug". */
 struct rounds {
@@ -28,7 +27,7 @@ bool setup_wait_rounds(struct harness *harness, struct process *process, size_t 
 size_t setup_said(struct process *process);
 
 double setup_now(void);
-/* VmRSS of the process, KiB. */
+/* VmRSS of the process, KiB; 0 when it has ended. */
 long setup_rss(const struct process *process);
 
 #endif

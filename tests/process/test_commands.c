@@ -95,7 +95,7 @@ static void test_one_address_in_use(void **state)
     struct process *process;
 
     tcp_listen(*state, port);
-    setup_override(path, "master: { listen = [\"127.0.0.1\", \"127.0.0.3\"]; };\n");
+    setup_override(*state, path, "master: { listen = [\"127.0.0.1\", \"127.0.0.3\"]; };\n");
     process = process_start(*state, "--master", "-c", path, NULL);
     assert_true(process_wait_line(process, "Cannot listen on 127\\.0\\.0\\.1", SECONDS));
     assert_true(process_wait_line(process, "started as master", SECONDS));
@@ -125,7 +125,7 @@ static void test_tidy(void **state)
     const struct emulated_oscillator oscillator = {.seed = 1};
     struct timex timex = {.modes = ADJ_TICK | ADJ_STATUS | ADJ_FREQUENCY,
                           .tick = 10500,
-                          .freq = 20 * 65536,
+                          .freq = 20L * 65536,
                           .status = STA_PLL | STA_FREQHOLD};
     struct kernel_port port;
     struct process *process;
@@ -140,7 +140,7 @@ static void test_tidy(void **state)
     timex = look(clock);
     assert_int_equal(timex.tick, 10000);
     assert_int_equal(timex.status & (STA_PLL | STA_FREQHOLD), 0);
-    assert_int_equal(timex.freq, 20 * 65536);
+    assert_int_equal(timex.freq, 20L * 65536);
 }
 
 int main(void)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness_part.h"
 #include "setup.h"
 
 #define NOBODY "65534"
@@ -114,14 +115,14 @@ static void test_missing(void **state)
 
 static struct process *start_as_nobody(struct harness *harness, const char *role, const char *path)
 {
-    const char *build = getenv("BERKELEY_BUILD");
+    const char *built = harness_built(harness, "BERKELEYD", "berkeleyd");
     const char *program = harness_path(harness, "berkeleyd");
     char command[512];
 
     if (geteuid() != 0)
         return process_start(harness, role, "-c", path, NULL);
     /* Where that one may go. */
-    snprintf(command, sizeof command, "cp '%s/berkeleyd' '%s'", build ? build : "build", program);
+    snprintf(command, sizeof command, "cp '%s' '%s'", built, program);
     assert_int_equal(chmod(harness_directory(harness), 0755), 0);
     assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
     return process_spawn(harness, &(struct process_options){
@@ -134,15 +135,14 @@ static struct process *start_as_nobody(struct harness *harness, const char *role
 static void test_unreadable(void **state)
 {
     const char *path = setup_config(*state, "secret", harness_port());
-    char other[512];
+    const char *other;
 
     assert_int_equal(chmod(path, 0), 0);
     expect_line(start_as_nobody(*state, "--check", path), 77,
                 "berkeleyd: %s: found no permission to read it; allowed is a readable file.\n",
                 path);
     assert_int_equal(chmod(path, 0644), 0);
-    setup_override(path, "group = \"secret\";\n");
-    snprintf(other, sizeof other, "%s.d/10.conf", path);
+    other = setup_override(*state, path, "group = \"secret\";\n");
     assert_int_equal(chmod(other, 0), 0);
     expect_line(start_as_nobody(*state, "--master", path), 77,
                 "berkeleyd: %s: found no permission to read it; allowed is a readable file.\n",
@@ -154,10 +154,10 @@ static void test_directory(void **state)
     const char *path = setup_config(*state, "good", harness_port());
     struct process *process;
 
-    setup_override(path, "master: { exchanges = 9; };\n");
+    setup_override(*state, path, "master: { exchanges = 9; };\n");
     expect_fault(*state, path,
                  ".d/10.conf:1: master.exchanges: found 9; allowed is an integer from 1 to 8.");
-    setup_override(path, "master: { exchanges = 8; };\n");
+    setup_override(*state, path, "master: { exchanges = 8; };\n");
     process = process_start(*state, "--check", "-c", path, NULL);
     assert_int_equal(process_wait_exit(process, SECONDS), 0);
     assert_string_equal(process_stderr(process), "");
@@ -192,7 +192,7 @@ static void test_print_config(void **state)
     const char *path = setup_config(*state, "print", harness_port());
     const char *first, *second;
 
-    setup_override(path, "clock: { max_slew_ppm = 123.25; step_threshold = \"90 s\"; };\n"
+    setup_override(*state, path, "clock: { max_slew_ppm = 123.25; step_threshold = \"90 s\"; };\n"
                          "master: { references = [\"gps1\", \"gps2\"]; exchanges = 3; };\n");
     first = print_config(*state, path);
     assert_non_null(strstr(first, "max_slew_ppm = 123.25;"));

@@ -27,16 +27,16 @@ struct scene {
     const char *name;
     void (*greet)(struct scene *scene); /* a new connection */
     void (*act)(struct scene *scene);   /* every turn with one */
+    const char *lines[3]; /* the slave says */
+    enum bye_reason bye;  /* likewise; 0: not asked for */
     unsigned visits_least;
-    bool grows;           /* the waits between visits */
-    enum bye_reason bye;  /* the slave says; 0: not asked for */
-    const char *lines[3]; /* likewise */
+    bool grows; /* the waits between visits */
 
+    unsigned visited, answered;
+    double visits[VISITS_MAX];
     struct tcp *listener, *guest;
     struct process *slave;
     struct hearing hearing;
-    double visits[VISITS_MAX];
-    unsigned visited, closed, answered;
 };
 
 static struct harness *harness;
@@ -184,7 +184,7 @@ static struct scene scenes[] = {
 
 static struct clocks *clocks;
 
-static void scene_start(size_t n)
+static void scene_start(struct scene *scene, size_t n)
 {
     uint16_t port = harness_port();
     char name[16];
@@ -192,10 +192,10 @@ static void scene_start(size_t n)
 
     snprintf(name, sizeof name, "slave%zu", n);
     config = setup_config(harness, name, port);
-    setup_override(config, "slave: { retry_min = \"500 ms\"; retry_max = \"1 min\"; };");
+    setup_override(harness, config, "slave: { retry_min = \"500 ms\"; retry_max = \"1 min\"; };");
     if (n > 0)
-        scenes[n].listener = tcp_listen(harness, port);
-    scenes[n].slave = process_start(harness, "--slave", "-v", "-c", config, NULL);
+        scene->listener = tcp_listen(harness, port);
+    scene->slave = process_start(harness, "--slave", "-v", "-c", config, NULL);
 }
 
 static void scene_turn(struct scene *scene)
@@ -216,7 +216,6 @@ static void scene_turn(struct scene *scene)
     if (scene->hearing.closed) {
         scene->hearing.closed = false;
         scene->guest = NULL;
-        scene->closed++;
     }
 }
 
@@ -227,7 +226,7 @@ static bool play(void)
     int64_t deadline;
 
     for (size_t i = 0; i < SCENES; i++) {
-        scene_start(i);
+        scene_start(&scenes[i], i);
         paths[i] = harness_path(harness, "slave%zu.clock", i);
     }
     clocks = clocks_open(harness, paths, SCENES, 10);

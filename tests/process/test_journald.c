@@ -83,7 +83,7 @@ static void test_events(void **state)
     struct process *process = start(*state, "--master", lead, master);
     long n;
 
-    setup_override(follow, "log_level = \"debug\";\n");
+    setup_override(*state, follow, "log_level = \"debug\";\n");
     start(*state, "--slave", follow, slave);
     expect_started(master, "master", "lead");
     expect_started(slave, "slave", "follow");
@@ -152,7 +152,8 @@ static void test_forgery(void **state)
     assert_null(journald_field(journald, (size_t)n, "BERKELEY_STATE", NULL));
     n = wait_id(journald, MESSAGE_FRAME_REFUSED);
     expect_field(journald, n, "BERKELEY_PEER", "127.0.0.1");
-    expect_like(journald, n, "MESSAGE", "^Refused a frame of 127\\.0\\.0\\.1 port [0-9]+: name; 1 ");
+    expect_like(journald, n, "MESSAGE",
+                "^Refused a frame of 127\\.0\\.0\\.1 port [0-9]+: name; 1 ");
     assert_int_equal(journald_find(journald, 0, "MESSAGE", "^forged"), -1);
     assert_int_equal(journald_find(journald, 0, "MESSAGE", "[[:cntrl:]]"), -1);
     assert_int_equal(journald_find(journald, 0, "PRIORITY", "^0$"), -1);
@@ -167,7 +168,8 @@ static void test_flood(void **state)
     uint16_t port = harness_port();
     struct journald *journald = journald_open(*state);
     struct wire_frame report = frames_report(), stranger = frames_hello("stranger");
-    struct process *process = start(*state, "--master", setup_config(*state, "lead", port), journald);
+    const char *config = setup_config(*state, "lead", port);
+    struct process *process = start(*state, "--master", config, journald);
     size_t before;
 
     strncpy(stranger.hello.group, "elsewhere", sizeof stranger.hello.group - 1);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness_part.h"
 #include "setup.h"
 
 #define SECONDS 15
@@ -46,7 +47,7 @@ static struct pair pair_start(struct harness *harness, const char *override)
     for (int i = 0; i < 2; i++) {
         pair.config[i] = setup_config(harness, names[i], pair.port);
         if (override)
-            setup_override(pair.config[i], "%s", override);
+            setup_override(harness, pair.config[i], override);
         pair.notify[i] = notify_open(harness);
         pair.process[i] = start(harness, roles[i], pair.config[i], pair.notify[i], NULL);
     }
@@ -148,7 +149,7 @@ static unsigned rounds_in(struct pair *pair, double seconds)
 
 static void reload(struct pair *pair, int n, const char *override)
 {
-    setup_override(pair->config[n], "%s", override);
+    setup_override(pair->harness, pair->config[n], override);
     notify_mark(pair->notify[n]);
     process_mark(pair->process[n]);
     process_signal(pair->process[n], SIGHUP);
@@ -215,7 +216,7 @@ static void test_reload_to_another_master(void **state)
     const char *config = setup_config(*state, "other", pair.port);
     struct process *other;
 
-    setup_override(config, "master: { listen = [\"127.0.0.9\"]; };\n");
+    setup_override(*state, config, "master: { listen = [\"127.0.0.9\"]; };\n");
     other = start(*state, "--master", config, NULL, NULL);
     pair_ready(&pair);
     reload(&pair, 1, "slave: { master = \"127.0.0.9\"; };\n");
@@ -255,10 +256,9 @@ static struct process *start_under_shell(struct harness *harness, const char *re
                                          const char *pipe, const char *config,
                                          struct notify *notify)
 {
-    const char *build = getenv("BERKELEY_BUILD");
-    char program[512], script[64], variable[512];
+    const char *program = harness_built(harness, "BERKELEYD", "berkeleyd");
+    char script[64], variable[512];
 
-    snprintf(program, sizeof program, "%s/berkeleyd", build ? build : "build");
     snprintf(script, sizeof script, "exec \"$0\" \"$@\" %s", redirection);
     snprintf(variable, sizeof variable, "PIPE=%s", pipe);
     return process_spawn(

@@ -26,9 +26,9 @@
  * KiB, an estimator, an event source) and 3 MiB for the journal's and the heap's
  * own.  The address sanitizer keeps what was freed. */
 #ifdef __SANITIZE_ADDRESS__
-#define RSS_LIMIT_KIB (300 * 1024)
+#define RSS_LIMIT_KIB (300L * 1024)
 #else
-#define RSS_LIMIT_KIB (8 * 1024)
+#define RSS_LIMIT_KIB (8L * 1024)
 #endif
 
 struct scene {
@@ -139,8 +139,9 @@ static void act_bytewise(struct scene *scene)
 
     if (scene->turn == 0)
         open_peer(scene, 0);
-    for (size_t i = 0; i < 2 && scene->peers[0] && 2 * scene->turn + i < length; i++)
-        tcp_send(scene->peers[0], bytes + 2 * scene->turn + i, 1);
+    for (size_t at = 2UL * scene->turn; at <= 2UL * scene->turn + 1; at++)
+        if (scene->peers[0] && at < length)
+            tcp_send(scene->peers[0], bytes + at, 1);
     hear(scene, 0);
 }
 
@@ -349,7 +350,7 @@ static void scene_start(struct scene *scene, size_t n)
     snprintf(name, sizeof name, "honest%zu", n);
     slave = setup_config(harness, name, scene->port);
     if (scene->override)
-        setup_override(master, "%s", scene->override);
+        setup_override(harness, master, scene->override);
     scene->master = process_start(harness, "--master", "-v", "-c", master, NULL);
     scene->slave = process_start(harness, "--slave", "-v", "-c", slave, NULL);
 }

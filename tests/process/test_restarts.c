@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Daemons that die, stand still and come back: the group's time goes on. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "core/timestamp.h"
@@ -72,7 +72,7 @@ static int setup(void **state)
 static void strike_master(struct group *group, struct course *course)
 {
     assert_true(wait_formed(group));
-    *course = group_course(group, NODES(1, 3));
+    *course = group_course(group, NODES(1, 3), NODES(0, 3));
     group_mark(group);
     process_kill(group_process(group, 0));
 }
@@ -80,7 +80,7 @@ static void strike_master(struct group *group, struct course *course)
 static void strike_slave(struct group *group, struct course *course, int number)
 {
     assert_true(wait_formed(group));
-    *course = group_course(group, NODES(0, 2));
+    *course = group_course(group, NODES(0, 2), NODES(0, 3));
     group_mark(group);
     process_signal(group_process(group, 3), number);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ballot: clocks to average, for tests of the rule.  Needs cmocka.h. */
+/* ballot: clocks to average, for tests of the rule. */
 #ifndef BERKELEY_TESTS_BALLOT_H
 #define BERKELEY_TESTS_BALLOT_H
 
@@ -7,7 +7,13 @@
 #include "core/timestamp.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define BALLOT_SIZE 1000
 #define BALLOT_SD_NS 1000.0

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* discipline_fixture: a discipline and ticks to show it.  Needs cmocka.h. */
+/* discipline_fixture: a discipline and ticks to show it. */
 #ifndef BERKELEY_TESTS_DISCIPLINE_FIXTURE_H
 #define BERKELEY_TESTS_DISCIPLINE_FIXTURE_H
 
 #include "core/discipline.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define MS NS_PER_MS
 #define RAW_NS (1000 * NS_PER_S)

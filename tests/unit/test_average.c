@@ -110,10 +110,11 @@ static void two_clocks_may_be_two_gates_apart(void **state)
 {
     (void)state;
     for (int sign = -1; sign <= 1; sign += 2) {
-        struct average_clock clocks[2] = {ballot_clock(0), ballot_clock(sign * 2 * BALLOT_GATE_NS)};
+        struct average_clock clocks[2] = {ballot_clock(0),
+                                          ballot_clock(sign * (2 * BALLOT_GATE_NS))};
 
         ballot_agrees(clocks, 2, &ballot_warm, sign * BALLOT_GATE_NS, 2);
-        clocks[1].phase_ns += 2 * sign;
+        clocks[1].phase_ns += sign * INT64_C(2);
         ballot_disagrees(clocks, 2, &ballot_warm);
         clocks[1] = ballot_clock(0);
         clocks[1].rate_ppb = sign * 2 * BALLOT_GATE_PPB;
@@ -143,12 +144,12 @@ static void the_mean_and_its_uncertainty(void **state)
     assert_true(fabs(average.rate_sd_ppb - BALLOT_SD_PPB / sqrt(3)) < 1e-6);
 }
 
-/* g = 8 median sd + 1 us, over all that have an sd, voters or not. */
+/* g = 8 median sd + 1 us, over all that have an sd, voters or not; of two the lower. */
 static void gates_come_from_the_median_sds(void **state)
 {
     (void)state;
-    const double sds[] = {0, 500, 1e9, 100, 900};
-    const int64_t gates[] = {1000, 5000, 4000003000, 5000, 6600};
+    const double sds[] = {0, 500, 1e9, 100, 300};
+    const int64_t gates[] = {1000, 5000, 5000, 5000, 3400};
     struct average_clock clocks[COUNT(sds)];
     struct average average;
 
@@ -251,6 +252,20 @@ static void a_noisy_clock_does_not_count(void **state)
     clocks[4].phase_sd_ns = 5000;
     ballot_agrees(clocks, 5, &ballot_warm, 0, 4);
     assert_int_equal(clocks[4].verdict, VERDICT_NOISY);
+}
+
+/* Two that cannot tell do not keep two that can from agreeing. */
+static void noisy_clocks_abstain(void **state)
+{
+    (void)state;
+    const int64_t phases[] = {0, 0, 20000, -20000};
+    struct average_clock clocks[4];
+
+    ballot_fill(clocks, phases, 4);
+    ballot_disagrees(clocks, 4, &ballot_warm);
+    clocks[2].phase_sd_ns = clocks[3].phase_sd_ns = 3 * BALLOT_SD_NS;
+    ballot_agrees(clocks, 4, &ballot_warm, 0, 2);
+    assert_int_equal(clocks[3].verdict, VERDICT_NOISY);
 }
 
 static void half_of_the_voters_is_no_majority(void **state)
@@ -433,6 +448,7 @@ int main(void)
         cmocka_unit_test(cold_gates_are_ten_seconds_and_500_ppm),
         cmocka_unit_test(noisy_far_and_fast),
         cmocka_unit_test(a_noisy_clock_does_not_count),
+        cmocka_unit_test(noisy_clocks_abstain),
         cmocka_unit_test(half_of_the_voters_is_no_majority),
         cmocka_unit_test(the_quorum_is_of_members),
         cmocka_unit_test(newcomers_follow_and_do_not_vote),

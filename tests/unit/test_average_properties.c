@@ -262,7 +262,7 @@ static void order_does_not_matter(void **state)
 
     for (size_t round = 0; round < ROUNDS; round++) {
         struct average a, b;
-        size_t at[BALLOT_SIZE];
+        size_t at[BALLOT_SIZE] = {0};
 
         group_mix(&group, &dice);
         shuffled = group;

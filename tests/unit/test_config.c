@@ -303,7 +303,7 @@ static void the_sample_is_the_one_in_the_tree(void **state)
     file = fopen(path, "r");
     assert_non_null(found);
     assert_non_null(file);
-    (void)fread(found, 1, strlen(expected) + 1, file);
+    assert_int_equal(fread(found, 1, strlen(expected) + 1, file), strlen(expected));
     assert_int_equal(fclose(file), 0);
     assert_string_equal(found, expected);
     free(found);

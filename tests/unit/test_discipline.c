@@ -174,7 +174,7 @@ static void clocks_at_the_ends_of_time(void **state)
 
         assert_int_equal(discipline_follow(discipline, &target), 0);
         outcome = tick(discipline, status);
-        assert_int_equal(outcome.order.slew_ns, sign * 400 * MS);
+        assert_int_equal(outcome.order.slew_ns, sign * (400 * MS));
         assert_true(sign * outcome.outstanding_ns >= 2 * EDGE);
         assert_int_equal(outcome.order.maxerror_ns, INT64_MAX);
         discipline_free(discipline);
@@ -198,11 +198,11 @@ static void the_step_is_made_once_at_the_start(void **state)
         assert_int_equal(outcome.order.slew_ns, 0);
         assert_int_equal(outcome.outstanding_ns, 0);
         assert_true(outcome.steer && outcome.order.maxerror_ns < MS);
-        follow(discipline, sign * 3600 * NS_PER_S, false);
+        follow(discipline, sign * (3600 * NS_PER_S), false);
         outcome = rest(discipline, RAW_NS + NS_PER_S);
         assert_false(outcome.events & DISCIPLINE_STEP);
         assert_int_equal(outcome.step_ns, 0);
-        assert_int_equal(outcome.order.slew_ns, sign * 400 * MS);
+        assert_int_equal(outcome.order.slew_ns, sign * (400 * MS));
         discipline_free(discipline);
     }
 }
@@ -241,7 +241,7 @@ static void panic_refuses_what_is_too_much(void **state)
 
         follow(discipline, sign * PANIC_NS, true);
         assert_int_equal(tick(discipline, status).events, DISCIPLINE_STATE);
-        status.slew_left_ns = sign * 2 * MS;
+        status.slew_left_ns = sign * (2 * MS);
         follow(discipline, sign * (PANIC_NS + 1), true);
         outcome = tick(discipline, status);
         assert_int_equal(outcome.events, DISCIPLINE_PANIC | DISCIPLINE_STATE);

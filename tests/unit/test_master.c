@@ -96,6 +96,32 @@ static void a_newer_minor_version_is_spoken_down_to(void **state)
     probe_free(&probe);
 }
 
+static void a_new_configuration_changes_all_but_names(void **state)
+{
+    (void)state;
+    struct master_config config = probe_master_config();
+    struct wire_frame frame;
+    struct probe probe;
+
+    started(&probe);
+    memcpy(config.name, "renamed", sizeof "renamed");
+    memcpy(config.group, "other", sizeof "other");
+    config.interval_ns = NS_PER_S;
+    config.exchanges = 3;
+    config.max_slaves = 1;
+    master_configure(probe.master, &config);
+    join(&probe, 0, "node1", 1);
+    assert_true(probe_sent(&probe, 0, WIRE_WELCOME, &frame));
+    assert_string_equal(frame.welcome.name, "time1");
+    assert_string_equal(frame.welcome.group, "test");
+    assert_int_equal(frame.welcome.interval_ns, NS_PER_S);
+    assert_int_equal(frame.welcome.exchanges, 3);
+    probe_up(&probe, 1);
+    probe_frame(&probe, 1, probe_hello("node2", 2));
+    probe_assert_dismissed(&probe, 1, BYE_FULL);
+    probe_free(&probe);
+}
+
 static void is_turned_away(struct probe *probe, struct wire_frame hello, enum bye_reason reason)
 {
     struct wire_frame frame;
@@ -382,6 +408,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hello_is_welcomed),
         cmocka_unit_test(a_newer_minor_version_is_spoken_down_to),
+        cmocka_unit_test(a_new_configuration_changes_all_but_names),
         cmocka_unit_test(who_does_not_belong_is_turned_away),
         cmocka_unit_test(a_newer_connection_takes_over),
         cmocka_unit_test(a_taken_name_does_not_disturb_its_owner),

@@ -168,6 +168,8 @@ static void a_clock_set_by_somebody_else_is_brought_back(void **state)
     group_assert_within(group_note(&twins.group, 2, NOTE_FOREIGN_STEP, NULL)->offset_ns, NS_PER_S,
                         NS_PER_MS);
     group_assert_states(&twins.group, 4, SYNC_UNSYNCHRONISED);
+    assert_int_equal(group_note(&twins.group, 2, NOTE_VERDICT, NULL)->verdict, VERDICT_NEWCOMER);
+    assert_int_equal(group_notes(&twins.group, 0, NOTE_CLOCK_EXCLUDED, NULL, 0), 0);
     assert_int_equal(twins.group.round.counted, 4);
     twins_agree(&twins, ALL & ~4U, 20 * NS_PER_US);
     twins_run(&twins, 36 * MINUTE_NS);
@@ -277,6 +279,32 @@ static void three_that_disagree_hold_and_form_afresh(void **state)
     group_free(&group);
 }
 
+/* All three are needed, but two know who is wrong: that is no dispute. */
+static void a_liar_who_breaks_the_quorum_does_not_move_it_either(void **state)
+{
+    (void)state;
+    struct group group;
+    int64_t start_ns;
+
+    group_init(&group, 3);
+    group.config.quorum = 3;
+    group_start_all(&group);
+    group_run(&group, 2 * MINUTE_NS);
+    group_assert_states(&group, 7, SYNC_SYNCHRONISED);
+    start_ns = group.now_ns;
+    group.nodes[2].lie_ns = 500 * NS_PER_MS;
+    group_run(&group, MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_GROUP_FORMED, NULL, start_ns), 0);
+    group_assert_states(&group, 3, SYNC_HOLDOVER);
+    group_assert_states(&group, 4, SYNC_UNSYNCHRONISED);
+    group_assert_within(group_mean(&group, 3), 0, NS_PER_MS);
+    group.nodes[2].lie_ns = 0;
+    group_run(&group, 20 * MINUTE_NS);
+    group_assert_states(&group, 7, SYNC_SYNCHRONISED);
+    group_assert_within(group_mean(&group, 7), 0, 10 * NS_PER_MS);
+    group_free(&group);
+}
+
 /* A dispute that ends by itself within the four rounds leaves no trace. */
 static void a_dispute_may_end_by_itself(void **state)
 {
@@ -332,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_crystal_gone_wild_is_not_followed),
         cmocka_unit_test(two_that_disagree_hold_and_form_afresh),
         cmocka_unit_test(three_that_disagree_hold_and_form_afresh),
+        cmocka_unit_test(a_liar_who_breaks_the_quorum_does_not_move_it_either),
         cmocka_unit_test(a_dispute_may_end_by_itself),
         cmocka_unit_test(cold_clocks_are_averaged_however_far),
     };

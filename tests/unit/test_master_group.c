@@ -65,6 +65,23 @@ static void notes_tell_how_a_group_formed(void **state)
     group_free(&group);
 }
 
+/* It connects when the others have been measured already. */
+static void forming_waits_for_those_who_just_joined(void **state)
+{
+    (void)state;
+    struct group group;
+
+    group_five(&group);
+    for (unsigned i = 0; i < 4; i++)
+        group_start(&group, i);
+    group_run(&group, 1200 * NS_PER_MS);
+    group_start(&group, 4);
+    group_run(&group, 10 * NS_PER_S);
+    assert_int_equal(group_notes(&group, 0, NOTE_GROUP_FORMED, NULL, 0), 1);
+    assert_int_equal(group_note(&group, 0, NOTE_GROUP_FORMED, NULL)->counted, 5);
+    group_free(&group);
+}
+
 /* The beat goes on through rounds that wait for somebody in vain. */
 static void rounds_keep_their_beat(void **state)
 {
@@ -299,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(five_clocks_meet_at_their_average),
         cmocka_unit_test(notes_tell_how_a_group_formed),
+        cmocka_unit_test(forming_waits_for_those_who_just_joined),
         cmocka_unit_test(rounds_keep_their_beat),
         cmocka_unit_test(a_silent_peer_delays_one_round_only),
         cmocka_unit_test(two_nodes_meet_half_way),

@@ -122,6 +122,31 @@ static void a_restart_of_the_master_and_two_slaves_keeps_the_time(void **state)
     group_free(&group);
 }
 
+/* What two of a quorum of three remember is not the group's time. */
+static void a_restarted_master_waits_for_its_quorum(void **state)
+{
+    (void)state;
+    struct group group;
+
+    group_five(&group);
+    group.config.quorum = 3;
+    group_start_all(&group);
+    group_run(&group, 2 * MINUTE_NS);
+    for (unsigned i = 2; i < 5; i++)
+        group_kill(&group, i);
+    group_kill(&group, 0);
+    group_start(&group, 0);
+    group_run(&group, MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_GROUP_FORMED, NULL, 0), 1);
+    group_assert_states(&group, 1, SYNC_UNSYNCHRONISED);
+    group_assert_states(&group, 2, SYNC_HOLDOVER);
+    group_start(&group, 2);
+    group_run(&group, MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_GROUP_FORMED, NULL, 0), 2);
+    group_assert_states(&group, 7, SYNC_SYNCHRONISED);
+    group_free(&group);
+}
+
 static void holdover_is_called_that_until_its_limit(void **state)
 {
     (void)state;
@@ -255,7 +280,9 @@ static void a_suspended_slave_is_a_newcomer_again(void **state)
     group_assert_states(&group, 4, SYNC_UNSYNCHRONISED);
     group_run(&group, 20 * NS_PER_S);
     assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_JUMPED, "node-c", woken_ns), 1);
+    assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_EXCLUDED, NULL, woken_ns), 0);
     group_run(&group, 90 * NS_PER_S);
+    assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_JUMPED, NULL, woken_ns), 1);
     group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
     assert_unmoved(&group, before_ns, 2);
     for (unsigned i = 0; i < group.count; i++)
@@ -383,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_restarted_master_finds_the_group_as_it_was),
         cmocka_unit_test(a_killed_master_costs_nothing),
         cmocka_unit_test(a_restart_of_the_master_and_two_slaves_keeps_the_time),
+        cmocka_unit_test(a_restarted_master_waits_for_its_quorum),
         cmocka_unit_test(holdover_is_called_that_until_its_limit),
         cmocka_unit_test(the_group_outlives_its_members),
         cmocka_unit_test(a_broken_connection_is_taken_up_again),
