@@ -139,17 +139,21 @@ static int columns_fill(struct columns *columns, const struct average_clock *clo
     return 0;
 }
 
+void average_gates(double phase_sd_ns, double rate_sd_ppb, int64_t *gate_ns, double *gate_ppb)
+{
+    *gate_ns = timestamp_round(GATE_SD * phase_sd_ns + GATE_PHASE_FLOOR_NS);
+    *gate_ppb = GATE_SD * rate_sd_ppb + GATE_RATE_FLOOR_PPB;
+}
+
 /* g = 8 median sd + 1 us,  h = 8 median frequency sd + 1e-8 */
 static void set_gates(struct columns *columns, bool cold, struct average *average)
 {
     average->gate_ns = GATE_COLD_PHASE_NS;
     average->gate_ppb = GATE_COLD_RATE_PPB;
-    if (cold)
-        return;
-    average->gate_ns = timestamp_round(GATE_SD * lower_median(columns->phase_sd_ns, columns->measured) +
-                                       GATE_PHASE_FLOOR_NS);
-    average->gate_ppb =
-        GATE_SD * lower_median(columns->rate_sd_ppb, columns->measured) + GATE_RATE_FLOOR_PPB;
+    if (!cold)
+        average_gates(lower_median(columns->phase_sd_ns, columns->measured),
+                      lower_median(columns->rate_sd_ppb, columns->measured), &average->gate_ns,
+                      &average->gate_ppb);
 }
 
 /* Judges the voters against the medians and takes the mean over the members. */

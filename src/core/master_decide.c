@@ -10,6 +10,7 @@
 #define FORM_QUIET_ROUNDS 2  /* of them without anybody joining ... */
 #define FORM_ROUNDS_MAX 12   /* ... but not longer than this */
 #define SUSPEND_ROUNDS 4     /* an excluded clock is left alone for so many */
+#define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
 /* What a clock may claim: leaves the group's time room to go on without overflow. */
 #define PHASE_LIMIT_NS (TIMESTAMP_LIMIT_NS - 1000000 * NS_PER_S)
@@ -180,11 +181,25 @@ static void admit(struct master *master, const struct ballot *ballot, size_t i,
     struct standing *standing = standing_of(master, ballot, i);
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
 
-    if (standing->in)
-        return;
     standing->in = true;
     note_clock(master, ballot->peers[i], NOTE_CLOCK_IN, actions)->offset_ns =
         ballot->clocks[i].phase_ns - group_ns;
+}
+
+/* Has a newcomer arrived?  Well inside the gate, so that one that narrows does not
+ * exclude it while its last slew still runs; by its own sds if its link is noisier
+ * than most. */
+static bool has_arrived(const struct master *master, const struct average_clock *clock,
+                        int64_t group_ns)
+{
+    int64_t gate_ns;
+    double gate_ppb;
+
+    average_gates(clock->phase_sd_ns, clock->rate_sd_ppb, &gate_ns, &gate_ppb);
+    if (gate_ns < master->average.gate_ns)
+        gate_ns = master->average.gate_ns;
+    return average_judge(clock, group_ns, master->group.freq_ppb, gate_ns / ADMIT_SHARE,
+                         fmax(gate_ppb, master->average.gate_ppb)) == VERDICT_COUNTED;
 }
 
 /* A clock that does not vote this time: in, noisy, still coming, or left alone. */
@@ -193,6 +208,7 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
 {
     struct standing *standing = standing_of(master, ballot, i);
     struct average_clock *clock = &ballot->clocks[i];
+    int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
     enum clock_verdict verdict;
 
     if (standing->suspended > 0) {
@@ -200,18 +216,13 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
         clock->verdict = VERDICT_SUSPENDED;
         return;
     }
-    verdict = average_judge(clock, map_total_at(&master->group, ballot->raw_ns),
-                            master->group.freq_ppb, master->average.gate_ns,
+    verdict = average_judge(clock, group_ns, master->group.freq_ppb, master->average.gate_ns,
                             master->average.gate_ppb);
-    if (verdict == VERDICT_COUNTED) {
+    if (!standing->in && has_arrived(master, clock, group_ns))
         admit(master, ballot, i, actions);
-        clock->verdict = VERDICT_COUNTED;
-    } else if (verdict == VERDICT_NOISY && standing->in) {
-        clock->verdict = VERDICT_NOISY;
-    } else {
+    else if (verdict != VERDICT_COUNTED && verdict != VERDICT_NOISY)
         standing->in = false;
-        clock->verdict = VERDICT_NEWCOMER;
-    }
+    clock->verdict = standing->in ? verdict : VERDICT_NEWCOMER;
 }
 
 static void settle(struct master *master, const struct ballot *ballot, struct actions *actions)
@@ -384,12 +395,15 @@ static void convene(struct master *master, struct ballot *ballot, struct actions
 static void publish(struct master *master, const struct ballot *ballot)
 {
     master->own.verdict = master->config.discipline ? VERDICT_NONE : VERDICT_OBSERVER;
+    master->counted = 0;
     for (size_t i = 0; i < ballot->count; i++) {
         struct standing *standing = standing_of(master, ballot, i);
 
         standing->verdict = ballot->clocks[i].verdict;
         standing->phase_ns = ballot->clocks[i].phase_ns;
         standing->rate_ppb = ballot->clocks[i].rate_ppb;
+        master->counted += standing->verdict == VERDICT_COUNTED ||
+                           standing->verdict == VERDICT_REFERENCE;
     }
 }
 
