@@ -5,7 +5,8 @@
  *
  * The rules of harmlessness live here.  The frequency ordered is always the
  * learned one.  A slew ordered is never more than what is outstanding, so that
- * it ends by itself when nobody orders again.  Nothing steps back, ever.
+ * it ends by itself when nobody orders again.  After the one step at
+ * start that the configuration may allow, nothing steps.
  *
  * The kernel delivers a quarter of an ordered slew in each second (PLL at time
  * constant 0), so a limit of L ppm is kept by ordering at most 4 * L * 1 s.
@@ -57,6 +58,7 @@ struct target {
     double freq_sd_ppb;
     int64_t asymmetry_ns;
     bool in;              /* the group counts this clock: it is synchronised */
+    bool hands_off;       /* a reference: something better keeps it; measured, not moved */
 };
 
 /* What happened in a tick besides the order: a bit each. */

@@ -20,7 +20,7 @@ struct discipline {
     struct discipline_limits limits;
     struct target target;
     bool has_target;
-    bool steering;    /* a map was followed once: the kernel holds what we told it */
+    bool steering;    /* the kernel holds what we told it */
     bool was_in;      /* the first synchronisation is behind us */
     bool stepped;     /* the one step is used up */
     bool beyond_said;
@@ -71,7 +71,7 @@ int discipline_follow(struct discipline *discipline, const struct target *target
         return -ERANGE;
     discipline->target = *target;
     discipline->has_target = true;
-    discipline->steering = true;
+    discipline->steering = !target->hands_off;
     discipline->state = target->in ? SYNC_SYNCHRONISED : SYNC_UNSYNCHRONISED;
     discipline->was_in |= target->in;
     return 0;
@@ -133,6 +133,12 @@ int64_t discipline_bound(const struct discipline *discipline, const struct readi
     if (!discipline->has_target)
         return INT64_MAX;
     return bound_of(discipline, outstanding(discipline, now), now->raw_ns);
+}
+
+/* Somebody else keeps this clock: what it does is no news, and not ours to change. */
+static bool is_left_alone(const struct discipline *discipline, const struct clock_status *status)
+{
+    return status->observed || (discipline->has_target && discipline->target.hands_off);
 }
 
 /* Suspend: RAW stood still while the world went on. */
@@ -226,7 +232,7 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
                    struct discipline_outcome *outcome)
 {
     outcome->outstanding_ns = outstanding(discipline, &status->now);
-    if (status->observed)
+    if (is_left_alone(discipline, status))
         return;
     if (must_panic(discipline, outcome->outstanding_ns)) {
         outcome->events |= DISCIPLINE_PANIC;
@@ -280,7 +286,7 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
                   .esterror_ns = INT64_MAX}};
     if (status->jumped)
         forget(discipline, outcome);
-    else if (discipline->has_last && !status->observed)
+    else if (discipline->has_last && !is_left_alone(discipline, status))
         notice_foreign(discipline, status, outcome);
     age_holdover(discipline, status->now.raw_ns);
     if (discipline->has_target) {

@@ -104,7 +104,7 @@ void master_handle(struct master *master, const struct event *event, struct acti
         master_peer_up(master, event, actions);
         break;
     case EVENT_DOWN:
-        master_peer_down(master, event->peer, actions);
+        master_peer_down(master, event, actions);
         break;
     case EVENT_FRAME:
         master_peer_frame(master, event, actions);

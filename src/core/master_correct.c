@@ -14,7 +14,7 @@ static bool is_in(enum clock_verdict verdict)
  * too few are in to speak for the group: that is holdover. */
 static bool gets_map(const struct master *master, enum clock_verdict verdict)
 {
-    if (verdict == VERDICT_COUNTED || verdict == VERDICT_NOISY)
+    if (is_in(verdict))
         return master->quorum;
     return verdict == VERDICT_NEWCOMER || verdict == VERDICT_OBSERVER;
 }
@@ -45,9 +45,10 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
 
     if (!map_for(master, estimate, raw_ns, &map))
         return;
-    slave_total_ns =
-        peer->slave.total_ns + timestamp_drift(map.raw_ns - peer->slave.raw_ns, peer->freq_ppb);
-    if (timestamp_sub(map.total_ns, slave_total_ns, &correction_ns) < 0 ||
+    if (timestamp_add(peer->slave.total_ns,
+                      timestamp_drift(map.raw_ns - peer->slave.raw_ns, peer->freq_ppb),
+                      &slave_total_ns) < 0 ||
+        timestamp_sub(map.total_ns, slave_total_ns, &correction_ns) < 0 ||
         !timestamp_valid(correction_ns))
         return;
     correct->has_map = gets_map(master, peer->standing.verdict);
@@ -59,7 +60,7 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
         timestamp_round(hypot(estimate->offset_sd_ns, master->average.phase_sd_ns));
     correct->freq_sd_fs =
         wire_fs_from_ppb(hypot(estimate->freq_sd_ppb, master->average.rate_sd_ppb));
-    correct->asymmetry_ns = timestamp_round(estimate->delay_ns + master->mean_delay_ns);
+    correct->asymmetry_ns = timestamp_round(fmax(0, estimate->delay_ns + master->mean_delay_ns));
 }
 
 static void correct_peer(struct master *master, uint32_t slot, const struct reading *now,
@@ -95,10 +96,11 @@ static void correct_own(struct master *master)
         .offset_sd_ns = timestamp_round(master->average.phase_sd_ns),
         .freq_sd_ppb = master->average.rate_sd_ppb,
         .asymmetry_ns = timestamp_round(master->mean_delay_ns),
-        .in = is_in(verdict) && verdict != VERDICT_OBSERVER,
+        .in = is_in(verdict),
+        .hands_off = verdict == VERDICT_REFERENCE,
     };
 
-    if (!master->formed || verdict == VERDICT_NO_QUORUM || verdict == VERDICT_REFERENCE)
+    if (!master->formed || verdict == VERDICT_NO_QUORUM)
         return;
     if (is_in(verdict) && !master->quorum)
         return;

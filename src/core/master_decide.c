@@ -316,16 +316,37 @@ static void demote(struct master *master, const struct ballot *ballot, bool cold
     }
 }
 
+/* Clocks too far apart to start from: said once. */
+static void note_torn(struct master *master, const struct average *average,
+                      struct actions *actions)
+{
+    struct note *note;
+
+    if (master->torn)
+        return;
+    master->torn = true;
+    master->counted = average->members;
+    note = note_group(master, NOTE_QUORUM_LOST, actions);
+    note->state = 1;
+}
+
 static void form(struct master *master, struct ballot *ballot, struct actions *actions)
 {
     struct average average;
     struct note *note;
     bool cold;
+    int r;
 
-    if (!may_form(master, ballot) || elect(master, ballot, &average, &cold) < 0)
+    if (!may_form(master, ballot))
+        return;
+    r = elect(master, ballot, &average, &cold);
+    if (r == -EAGAIN)
+        note_torn(master, &average, actions);
+    if (r < 0)
         return;
     adopt(master, ballot, &average);
     master->formed = true;
+    master->torn = false;
     master->quorum = true;
     master->disputed_rounds = 0;
     master->counted = average.members;

@@ -104,14 +104,16 @@ void master_peer_up(struct master *master, const struct event *event, struct act
     memcpy(peer->address, event->up.address, sizeof peer->address);
 }
 
-void master_peer_down(struct master *master, uint32_t slot, struct actions *actions)
+void master_peer_down(struct master *master, const struct event *event, struct actions *actions)
 {
-    struct peer *peer = find(master, slot);
+    struct peer *peer = find(master, event->peer);
 
     if (!peer)
         return;
     if (peer->welcomed)
-        note_peer(peer, NOTE_SLAVE_LEFT, actions);
+        note_peer(peer, NOTE_SLAVE_LEFT, actions)->reason = event->down.reason;
+    else if (event->down.reason)
+        note_peer(peer, NOTE_PEER_REFUSED, actions)->reason = event->down.reason;
     forget(peer);
 }
 

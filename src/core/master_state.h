@@ -81,6 +81,7 @@ struct master {
     struct average average;    /* of the last round with a quorum */
     unsigned forming_rounds;   /* with enough clocks, before the group is formed */
     unsigned quiet_rounds;     /* since the last slave joined */
+    bool torn;                 /* said that no group can be formed of these clocks */
     unsigned disputed_rounds;  /* in a row without a majority */
     bool quorum;               /* the last round had one */
     unsigned counted, present;
@@ -93,7 +94,7 @@ struct master {
 
 /* master_peer.c */
 void master_peer_up(struct master *master, const struct event *event, struct actions *actions);
-void master_peer_down(struct master *master, uint32_t peer, struct actions *actions);
+void master_peer_down(struct master *master, const struct event *event, struct actions *actions);
 void master_peer_frame(struct master *master, const struct event *event, struct actions *actions);
 void master_peer_sent(struct master *master, const struct event *event);
 void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *actions);

@@ -237,7 +237,8 @@ static enum refusal follow(struct slave *slave, const struct wire_correct *corre
                             .offset_sd_ns = correct->offset_sd_ns,
                             .freq_sd_ppb = wire_ppb_from_fs(correct->freq_sd_fs),
                             .asymmetry_ns = correct->asymmetry_ns,
-                            .in = verdict_is_in(correct->verdict)};
+                            .in = verdict_is_in(correct->verdict),
+                            .hands_off = correct->verdict == VERDICT_REFERENCE};
 
     if (discipline_follow(slave->discipline, &target) < 0)
         return REFUSAL_MAP;
@@ -276,6 +277,13 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
     note->correction_ns = correct->correction_ns;
     note->verdict = correct->verdict;
     note->bound_ns = discipline_bound(slave->discipline, &event->now);
+}
+
+static void take_down(struct slave *slave, unsigned reason, struct actions *actions)
+{
+    if (!slave->session.welcomed)
+        note_master(slave, NOTE_PEER_REFUSED, actions)->reason = reason;
+    session_end(slave, reason, actions);
 }
 
 static void take_bye(struct slave *slave, const struct wire_bye *bye, struct actions *actions)
@@ -388,7 +396,7 @@ void slave_handle(struct slave *slave, const struct event *event, struct actions
         break;
     case EVENT_DOWN:
         if (slave->session.up && event->peer == slave->session.peer)
-            session_end(slave, 0, actions);
+            take_down(slave, event->down.reason, actions);
         break;
     case EVENT_FRAME:
         take_frame(slave, event, actions);

@@ -166,6 +166,10 @@ static void on_down(void *context, uint32_t peer, int error)
     if (error < 0)
         journal_say(LOG_DEBUG, &(struct journal_fields){.error = -error}, "Connection %u ended: %s.",
                     peer, strerror(-error));
+    if (error == -EBADMSG)
+        event.down.reason = BYE_PROTOCOL;
+    else if (error == -EBUSY)
+        event.down.reason = BYE_FLOOD;
     dispatch(context, &event);
 }
 

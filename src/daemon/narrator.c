@@ -129,10 +129,16 @@ static void tell_group(const struct note *note)
         break;
     case NOTE_QUORUM_LOST:
         fields = fields_of(note, MESSAGE_QUORUM_LOST);
-        journal_say(LOG_WARNING, &fields,
-                    "The clocks disagree: only %u of %u are near each other, no majority. Nobody is "
-                    "corrected; if it stays so for 4 rounds, all start afresh.",
-                    note->counted, note->present);
+        if (note->state)
+            journal_say(LOG_WARNING, &fields,
+                        "No group yet: of %u clocks only %u are within 10 s of their median, no "
+                        "majority. Set the clocks that are wrong, or name a reference.",
+                        note->present, note->counted);
+        else
+            journal_say(LOG_WARNING, &fields,
+                        "The clocks disagree: only %u of %u are near each other, no majority. "
+                        "Nobody is corrected; if it stays so for 4 rounds, all start afresh.",
+                        note->counted, note->present);
         break;
     case NOTE_QUORUM_BACK:
         fields = fields_of(note, MESSAGE_QUORUM_BACK);
@@ -351,24 +357,38 @@ void narrator_tell(const struct note *note)
         tellers[note->kind](note);
 }
 
+/* What the clock does, as far as anything is known of it. */
+static const char *course(const struct summary *summary, char text[NARRATOR_STATUS_SIZE])
+{
+    if (summary->verdict == VERDICT_REFERENCE)
+        snprintf(text, NARRATOR_STATUS_SIZE, "a reference, left alone");
+    else if (summary->bound_ns == INT64_MAX)
+        snprintf(text, NARRATOR_STATUS_SIZE, "%s, no group time yet",
+                 sync_state_name(summary->state));
+    else
+        snprintf(text, NARRATOR_STATUS_SIZE, "%s%s: offset %s, bound %s",
+                 sync_state_name(summary->state),
+                 summary->verdict == VERDICT_OBSERVER ? ", observing only" : "",
+                 ST(-summary->outstanding_ns), T(summary->bound_ns));
+    return text;
+}
+
 void narrator_status(const struct summary *summary, bool master,
                      char sentence[NARRATOR_STATUS_SIZE])
 {
+    char text[NARRATOR_STATUS_SIZE] = "";
     char clocks[64] = "";
 
     if (summary->present > 0)
         snprintf(clocks, sizeof clocks, ", %u of %u clocks", summary->counted, summary->present);
-    if (master && summary->state == SYNC_UNSYNCHRONISED && summary->slaves == 0)
+    if (master && summary->slaves == 0 && summary->state == SYNC_UNSYNCHRONISED)
         snprintf(sentence, NARRATOR_STATUS_SIZE, "waiting for slaves");
     else if (master)
-        snprintf(sentence, NARRATOR_STATUS_SIZE, "%s: %u slave%s%s, offset %s, bound %s",
-                 sync_state_name(summary->state), summary->slaves, summary->slaves == 1 ? "" : "s",
-                 clocks, ST(-summary->outstanding_ns), T(summary->bound_ns));
-    else if (!summary->connected)
-        snprintf(sentence, NARRATOR_STATUS_SIZE, "%s: no master, bound %s",
-                 sync_state_name(summary->state), T(summary->bound_ns));
+        snprintf(sentence, NARRATOR_STATUS_SIZE, "%.150s; %u slave%s%s", course(summary, text),
+                 summary->slaves, summary->slaves == 1 ? "" : "s", clocks);
+    else if (summary->connected)
+        snprintf(sentence, NARRATOR_STATUS_SIZE, "following %s, %.150s%s", summary->name,
+                 course(summary, text), clocks);
     else
-        snprintf(sentence, NARRATOR_STATUS_SIZE, "following %s, %s: offset %s, bound %s%s",
-                 summary->name, sync_state_name(summary->state), ST(-summary->outstanding_ns),
-                 T(summary->bound_ns), clocks);
+        snprintf(sentence, NARRATOR_STATUS_SIZE, "no master; %.150s", course(summary, text));
 }

@@ -108,10 +108,12 @@ static const char *write_config(struct group *group, const struct group_options 
 void group_restart(struct group *group, size_t n)
 {
     struct member *member = &group->members[n];
+    const char *const arguments[] = {n == 0 ? "--master" : "--slave", "-v", "-c",
+                                     member->config_path,
+                                     member->node.observes ? "--observe" : NULL, NULL};
+    const struct process_options options = {.arguments = arguments};
 
-    member->process =
-        process_start(group->harness, n == 0 ? "--master" : "--slave", "-v", "-c",
-                      member->config_path, member->node.observes ? "--observe" : NULL, NULL);
+    member->process = process_spawn(group->harness, &options);
 }
 
 struct group *group_start(struct harness *harness, const struct group_options *options)
@@ -189,12 +191,18 @@ static void tell(struct group *group, int64_t raw_ns)
     }
 }
 
+bool group_wait_line(struct group *group, uint64_t subset, const char *regex, double seconds)
+{
+    for (size_t i = 0; i < group->count; i++)
+        if (has(subset, i) && !process_wait_line(group_process(group, i), regex, seconds))
+            return false;
+    return true;
+}
+
 static bool are_synchronised(struct group *group, uint64_t subset)
 {
     for (size_t i = 0; i < group->count; i++)
-        if (has(subset, i) &&
-            (process_count_lines(group_process(group, i), "Synchronised: ") == 0 ||
-             group_unsynchronised(group, i)))
+        if (has(subset, i) && group_unsynchronised(group, i))
             return false;
     return true;
 }

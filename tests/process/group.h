@@ -48,8 +48,10 @@ const char *group_clock_path(struct group *group, size_t n);
 
 /* From now on only look at lines that follow, of all nodes. */
 void group_mark(struct group *group);
-/* Has each said after the mark that it is synchronised, or does it, and do all
- * of their kernels say so for more than a second on end? */
+/* Has each of them said such a line after the mark, or does it? */
+bool group_wait_line(struct group *group, uint64_t subset, const char *regex, double seconds);
+/* Do all of their kernels say for more than a second on end that they are
+ * synchronised?  Holdover counts as that. */
 bool group_wait_synchronised(struct group *group, uint64_t subset, double seconds);
 bool group_wait_spread(struct group *group, uint64_t subset, int64_t limit_ns, double seconds);
 

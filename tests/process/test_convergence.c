@@ -97,6 +97,7 @@ static void test_two_nodes(void **state)
     struct course course = group_course_made(pair, NODES(0, 1));
 
     (void)state;
+    assert_true(group_wait_line(pair, NODES(0, 1), "Synchronised: ", NEAR_SECONDS));
     assert_true(group_wait_synchronised(pair, NODES(0, 1), NEAR_SECONDS));
     assert_true(group_wait_spread(pair, NODES(0, 1), SPREAD_NS, NEAR_SECONDS));
     assert_in_range(group_moved(pair, &course), 0, MOVED_NS);
@@ -113,6 +114,7 @@ static void test_every_address_is_listened_to(void **state)
     assert_true(process_wait_line(
         group_process(ways, 0), has_ipv6() ? "Slave ways3 joined from .*::1" : "Slave ways3 joined",
         NEAR_SECONDS));
+    assert_true(group_wait_line(ways, NODES(0, 3), "Synchronised: ", NEAR_SECONDS));
     assert_true(group_wait_synchronised(ways, NODES(0, 3), NEAR_SECONDS));
     assert_true(group_wait_spread(ways, NODES(0, 3), SPREAD_NS, NEAR_SECONDS));
 }
@@ -126,6 +128,7 @@ static void test_an_observer_is_not_touched(void **state)
     assert_true(process_wait_line(group_process(seen, 2), "[Oo]bserving only", NEAR_SECONDS));
     assert_true(
         process_wait_line(group_process(seen, 0), "average of 2 of 2 clocks", NEAR_SECONDS));
+    assert_true(group_wait_line(seen, NODES(0, 1), "Synchronised: ", NEAR_SECONDS));
     assert_true(group_wait_synchronised(seen, NODES(0, 1), NEAR_SECONDS));
     assert_true(group_wait_spread(seen, NODES(0, 1), SPREAD_NS, NEAR_SECONDS));
     assert_in_range(group_moved(seen, &course), 0, MOVED_NS);
@@ -145,6 +148,7 @@ static void test_clocks_far_apart(void **state)
     (void)state;
     assert_in_range(far_spread_ns, 790 * MS, 810 * MS);
     assert_true(group_wait_spread(far, NODES(0, 4), SPREAD_NS, FAR_SECONDS));
+    assert_true(group_wait_line(far, NODES(0, 4), "Synchronised: ", NEAR_SECONDS));
     assert_true(group_wait_synchronised(far, NODES(0, 4), NEAR_SECONDS));
     assert_in_range(group_moved(far, &course), 0, MOVED_NS);
     assert_true(group_bounds_hold(far, NODES(0, 4), 5, &bound_ns));

@@ -160,8 +160,10 @@ static void act_flood(struct scene *scene)
 
 static struct scene scenes[] = {
     {.name = "nobody", .visits_least = 0, .lines = {"Cannot reach the master " FROM}},
-    {.name = "one who accepts and closes", .greet = hang_up, .visits_least = 4, .grows = true},
-    {.name = "garbage", .greet = greet_garbage, .visits_least = 4, .grows = true},
+    {.name = "one who accepts and closes", .greet = hang_up, .visits_least = 4, .grows = true,
+     .lines = {"No connection with " FROM ": the connection broke"}},
+    {.name = "garbage", .greet = greet_garbage, .visits_least = 4, .grows = true,
+     .lines = {"No connection with " FROM ": what came is not the berkeley protocol"}},
     {.name = "one who says nothing", .visits_least = 2, .bye = BYE_TIMEOUT,
      .lines = {"No connection with " FROM ": it was silent for too long"}},
     {.name = "WELCOME of another group", .greet = greet_stranger, .visits_least = 4,
@@ -177,7 +179,7 @@ static struct scene scenes[] = {
     {.name = "a CORRECT out of all ranges", .greet = greet_insane, .visits_least = 4,
      .grows = true, .bye = BYE_PROTOCOL, .lines = {"Refused a frame of insane .*: range"}},
     {.name = "a flood of POLL", .greet = greet_flood, .act = act_flood, .visits_least = 4,
-     .grows = true, .lines = {"Following master flood", "Master flood is gone"}},
+     .grows = true, .lines = {"Following master flood", "Master flood is gone: it sent far more frames"}},
 };
 
 #define SCENES (sizeof scenes / sizeof scenes[0])

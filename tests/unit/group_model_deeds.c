@@ -93,7 +93,7 @@ int64_t group_mean(struct group *group, unsigned nodes)
         sum += group_error(group, i);
         count++;
     }
-    return sum / count;
+    return count > 0 ? sum / count : 0;
 }
 
 int64_t group_free_mean(const struct group *group, unsigned nodes)
@@ -109,7 +109,7 @@ int64_t group_free_mean(const struct group *group, unsigned nodes)
                timestamp_drift(group->now_ns - node->start_ns, node->clock.raw_ppm * 1e3);
         count++;
     }
-    return sum / count;
+    return count > 0 ? sum / count : 0;
 }
 
 void group_summary(struct group *group, unsigned node, struct summary *summary)

@@ -146,10 +146,13 @@ void probe_up(struct probe *probe, uint32_t peer)
     feed(probe, &event);
 }
 
-void probe_down(struct probe *probe, uint32_t peer)
+void probe_down(struct probe *probe, uint32_t peer, unsigned reason)
 {
+    struct event event = {.kind = EVENT_DOWN, .peer = peer};
+
+    event.down.reason = reason;
     probe->open[peer] = false;
-    feed(probe, &(struct event){.kind = EVENT_DOWN, .peer = peer});
+    feed(probe, &event);
 }
 
 void probe_stop(struct probe *probe)
@@ -232,7 +235,7 @@ void probe_assert_refused(const struct probe *probe, enum refusal refusal)
 
 void probe_assert_dismissed(const struct probe *probe, uint32_t peer, enum bye_reason reason)
 {
-    struct wire_frame frame;
+    struct wire_frame frame = {0};
 
     assert_true(probe_sent(probe, peer, WIRE_BYE, &frame));
     assert_string_equal(bye_reason_name(frame.bye.reason), bye_reason_name(reason));

@@ -36,7 +36,7 @@ void probe_wake(struct probe *probe);
 void probe_tick(struct probe *probe);
 void probe_tick_status(struct probe *probe, const struct clock_status *status);
 void probe_up(struct probe *probe, uint32_t peer);
-void probe_down(struct probe *probe, uint32_t peer);
+void probe_down(struct probe *probe, uint32_t peer, unsigned reason);
 void probe_stop(struct probe *probe);
 void probe_frame(struct probe *probe, uint32_t peer, struct wire_frame frame);
 void probe_bytes(struct probe *probe, uint32_t peer, const uint8_t *bytes, size_t length);

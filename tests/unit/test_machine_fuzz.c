@@ -120,7 +120,7 @@ static void connect_any(struct dice *dice, struct probe *probe)
     if (!probe->open[peer])
         probe_up(probe, peer);
     else if (dice_below(dice, 20) == 0)
-        probe_down(probe, peer);
+        probe_down(probe, peer, dice_below(dice, 2) ? BYE_FLOOD : 0);
     else if (dice_below(dice, 1000) == 0)
         probe_stop(probe);
 }

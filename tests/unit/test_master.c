@@ -153,7 +153,11 @@ static void who_does_not_belong_is_turned_away(void **state)
     is_turned_away(&probe, probe_hello("node5", 5), BYE_FULL);
     master_summary(probe.master, &probe.now, &summary);
     assert_int_equal(summary.slaves, 4);
-    probe_down(&probe, 1);
+    probe_down(&probe, 1, BYE_FLOOD);
+    assert_int_equal(probe_note(&probe, NOTE_SLAVE_LEFT)->reason, BYE_FLOOD);
+    probe_up(&probe, 1);
+    probe_down(&probe, 1, BYE_FLOOD);
+    assert_int_equal(probe_note(&probe, NOTE_PEER_REFUSED)->reason, BYE_FLOOD);
     join(&probe, 9, "node5", 5);
     probe_free(&probe);
 }

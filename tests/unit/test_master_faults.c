@@ -328,7 +328,7 @@ static void a_dispute_may_end_by_itself(void **state)
 }
 
 /* {0, 500 ms} and {0, 500 ms, 1 s} at a cold start: their average. */
-static void cold_clocks_are_averaged_however_far(void **state)
+static void cold_clocks_are_averaged(void **state)
 {
     (void)state;
     for (unsigned count = 2; count <= 3; count++) {
@@ -347,6 +347,24 @@ static void cold_clocks_are_averaged_however_far(void **state)
     }
 }
 
+/* Beyond 10 s of their median nobody can say what their average would be worth. */
+static void an_hour_between_two_is_too_far_to_start(void **state)
+{
+    (void)state;
+    struct group group;
+
+    group_init(&group, 2);
+    group_clock(&group, 1, HOUR_NS, 0);
+    group_start_all(&group);
+    group_run(&group, 2 * MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_QUORUM_LOST, NULL, 0), 1);
+    assert_int_equal(group_note(&group, 0, NOTE_QUORUM_LOST, NULL)->state, 1);
+    assert_int_equal(group_notes(&group, 0, NOTE_GROUP_FORMED, NULL, 0), 0);
+    group_assert_states(&group, 3, SYNC_UNSYNCHRONISED);
+    assert_int_equal(group.nodes[0].orders + group.nodes[1].orders, 0);
+    group_free(&group);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,7 +380,8 @@ int main(void)
         cmocka_unit_test(three_that_disagree_hold_and_form_afresh),
         cmocka_unit_test(a_liar_who_breaks_the_quorum_does_not_move_it_either),
         cmocka_unit_test(a_dispute_may_end_by_itself),
-        cmocka_unit_test(cold_clocks_are_averaged_however_far),
+        cmocka_unit_test(cold_clocks_are_averaged),
+        cmocka_unit_test(an_hour_between_two_is_too_far_to_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

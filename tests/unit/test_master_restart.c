@@ -26,7 +26,7 @@ static void settled(struct group *group)
 
 /* The group's rate is the mean of its crystals, 5.2 ppm, as well as it was known
  * when it formed. */
-static void assert_unmoved(struct group *group, int64_t before_ns, unsigned minutes)
+static void assert_unmoved(struct group *group, int64_t before_ns, int64_t minutes)
 {
     group_assert_within(group_mean(group, ALL), before_ns, minutes * 600 * NS_PER_US);
     assert_true(group_spread(group, ALL) < 20 * NS_PER_US);

@@ -335,7 +335,7 @@ static void a_verdict_is_a_state(void **state)
                  {VERDICT_SUSPENDED, 0, SYNC_SYNCHRONISED, SYNC_UNSYNCHRONISED},
                  {VERDICT_NO_QUORUM, 0, SYNC_SYNCHRONISED, SYNC_HOLDOVER},
                  {VERDICT_COUNTED, 0, SYNC_HOLDOVER, SYNC_HOLDOVER},
-                 {VERDICT_REFERENCE, 0, SYNC_SYNCHRONISED, SYNC_SYNCHRONISED}};
+                 {VERDICT_REFERENCE, 0, SYNC_SYNCHRONISED, SYNC_UNSYNCHRONISED}};
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct wire_frame frame;
@@ -351,6 +351,9 @@ static void a_verdict_is_a_state(void **state)
         assert_int_equal(state_of(&probe), cases[i].expected);
         assert_int_equal(probe_note(&probe, NOTE_VERDICT) != NULL,
                          cases[i].verdict != VERDICT_COUNTED);
+        probe_tick(&probe);
+        assert_int_equal(probe_count(&probe, ACTION_STEER),
+                         cases[i].verdict != VERDICT_REFERENCE);
         probe_free(&probe);
     }
 }
@@ -362,7 +365,7 @@ static void a_lost_connection_is_holdover(void **state)
 
     welcomed(&probe);
     probe_frame(&probe, 0, correct(&probe, 1));
-    probe_down(&probe, 0);
+    probe_down(&probe, 0, 0);
     assert_int_equal(probe_note(&probe, NOTE_MASTER_LOST)->reason, 0);
     assert_int_equal(state_of(&probe), SYNC_HOLDOVER);
     probe_up(&probe, 0);
@@ -462,7 +465,7 @@ static void new_limits_count_at_once(void **state)
     slave_configure(probe.slave, &config);
     probe_tick(&probe);
     assert_int_equal(probe.actions.items[0].steer.slew_ns, 400 * NS_PER_US);
-    probe_down(&probe, 0);
+    probe_down(&probe, 0, 0);
     probe_up(&probe, 0);
     assert_true(probe_sent(&probe, 0, WIRE_HELLO, &frame));
     assert_string_equal(frame.hello.name, "node1");
