@@ -252,7 +252,7 @@ static void a_reference_is_followed_and_left_alone(void **state)
     group_assert_within(group_error(&group, 0), group_free_mean(&group, 8), 20 * NS_PER_US);
     assert_int_equal(group.nodes[3].orders, 0);
     assert_int_equal(group_note(&group, 3, NOTE_VERDICT, NULL)->verdict, VERDICT_REFERENCE);
-    group_assert_states(&group, 0x17, SYNC_SYNCHRONISED);
+    group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
     group_free(&group);
 }
 

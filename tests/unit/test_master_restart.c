@@ -382,6 +382,7 @@ static void a_new_configuration_counts_from_the_next_round_on(void **state)
     (void)state;
     struct group group;
     struct master_config config;
+    unsigned orders;
 
     settled(&group);
     config = group.config;
@@ -400,6 +401,10 @@ static void a_new_configuration_counts_from_the_next_round_on(void **state)
     master_configure(group.nodes[0].master, &config);
     group_run(&group, 3 * NS_PER_S);
     assert_int_equal(group_note(&group, 1, NOTE_VERDICT, NULL)->verdict, VERDICT_REFERENCE);
+    orders = group.nodes[1].orders;
+    group_run(&group, MINUTE_NS);
+    assert_int_equal(group.nodes[1].orders, orders);
+    group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
     group_free(&group);
 }
 
