@@ -6,131 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORM_ROUNDS 4        /* rounds of measuring before the group gets its time */
-#define FORM_QUIET_ROUNDS 2  /* of them without anybody joining ... */
-#define FORM_ROUNDS_MAX 12   /* ... but not longer than this */
 #define SUSPEND_ROUNDS 4     /* an excluded clock is left alone for so many */
+#define NEAR_MISS 4          /* gates */
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
-/* What a clock may claim: leaves the group's time room to go on without overflow. */
-#define PHASE_LIMIT_NS (TIMESTAMP_LIMIT_NS - 1000000 * NS_PER_S)
-#define RATE_LIMIT_PPB 1e7   /* 1 %: beyond any oscillator */
-
-/* The clocks of one round. */
-struct ballot {
-    struct average_clock *clocks;
-    struct peer **peers;         /* NULL: the master's own */
-    size_t count;
-    int64_t raw_ns;              /* the instant all phases are for, on the master's RAW */
-};
-
-static struct standing *standing_of(struct master *master, const struct ballot *ballot, size_t i)
-{
-    return ballot->peers[i] ? &ballot->peers[i]->standing : &master->own;
-}
-
-/* p = theta + A and r = (1 + f)(1 + phi) - 1 of a slave at the ballot's instant.
- * phi came from an earlier estimate of f, whose error is ours and not the slave's. */
-static bool measure(struct peer *peer, const struct ballot *ballot, struct average_clock *clock)
-{
-    struct estimate *estimate = &peer->estimate;
-    int64_t slave_raw_ns, phase_ns;
-
-    if (estimator_estimate(peer->estimator, ballot->raw_ns, estimate) < 0 ||
-        timestamp_add(ballot->raw_ns, estimate->offset_ns, &slave_raw_ns) < 0 ||
-        timestamp_add(estimate->offset_ns, peer->slave.total_ns, &phase_ns) < 0 ||
-        !timestamp_valid(slave_raw_ns) || !timestamp_valid(phase_ns))
-        return false;
-    phase_ns += timestamp_drift(slave_raw_ns - peer->slave.raw_ns, peer->freq_ppb);
-    if (timestamp_abs(phase_ns) > PHASE_LIMIT_NS)
-        return false;
-    *clock = (struct average_clock){
-        .phase_ns = phase_ns,
-        .rate_ppb = estimate->freq_ppb + peer->freq_ppb + estimate->freq_ppb * peer->freq_ppb / 1e9,
-        .phase_sd_ns = estimate->offset_sd_ns,
-        .rate_sd_ppb = hypot(estimate->freq_sd_ppb, peer->given_sd_ppb),
-        .votes = peer->standing.in || peer->reference,
-        .reference = peer->reference};
-    return fabs(clock->rate_ppb) <= RATE_LIMIT_PPB;
-}
-
-static bool takes_part(const struct peer *peer)
-{
-    return peer->welcomed && peer->answers > 0;
-}
-
-static void add_own(struct master *master, struct ballot *ballot, const struct reading *now)
-{
-    bool reference = master_is_reference(master, master->config.name);
-
-    if (!master->config.discipline && !reference)
-        return;
-    ballot->peers[ballot->count] = NULL;
-    ballot->clocks[ballot->count++] =
-        (struct average_clock){.phase_ns = now->total_ns,
-                               .rate_ppb = master->freq_ppb,
-                               .votes = master->own.in || reference,
-                               .reference = reference};
-}
-
-static int ballot_open(struct master *master, const struct reading *now, struct ballot *ballot)
-{
-    size_t most = master->peer_count + 1;
-
-    *ballot = (struct ballot){.raw_ns = now->raw_ns};
-    ballot->clocks = calloc(most, sizeof *ballot->clocks);
-    ballot->peers = calloc(most, sizeof(struct peer *));
-    if (!ballot->clocks || !ballot->peers)
-        return -ENOMEM;
-    add_own(master, ballot, now);
-    for (size_t i = 0; i < master->peer_count; i++) {
-        struct peer *peer = &master->peers[i];
-        struct average_clock *clock = &ballot->clocks[ballot->count];
-
-        peer->standing.verdict = peer->welcomed && peer->polls[0].sequence ? VERDICT_SILENT
-                                                                            : VERDICT_NONE;
-        if (!takes_part(peer))
-            continue;
-        peer->standing.verdict = VERDICT_NONE;
-        if (!measure(peer, ballot, clock))
-            continue;
-        if (peer->kind == CLOCK_KIND_OBSERVED && !peer->reference) {
-            peer->standing.verdict = VERDICT_OBSERVER;
-            continue;
-        }
-        ballot->peers[ballot->count++] = peer;
-    }
-    return 0;
-}
-
-static void ballot_close(struct ballot *ballot)
-{
-    free(ballot->clocks);
-    free(ballot->peers);
-}
-
-static struct note *note_group(const struct master *master, enum note_kind kind,
-                               struct actions *actions)
-{
-    struct note *note = actions_note(actions, kind);
-
-    note->round = master->round;
-    note->counted = master->counted;
-    note->present = master->present;
-    return note;
-}
-
-static struct note *note_clock(const struct master *master, const struct peer *peer,
-                               enum note_kind kind, struct actions *actions)
-{
-    struct note *note = actions_note(actions, kind);
-
-    memcpy(note->name, peer ? peer->name : master->config.name, sizeof note->name);
-    if (peer)
-        memcpy(note->address, peer->address, sizeof note->address);
-    note->round = master->round;
-    return note;
-}
 
 /* A clock that jumped is out.  But if most of those that are in did so at once, it
  * was the master's own, against which all are measured. */
@@ -146,25 +25,25 @@ static void settle_jumps(struct master *master, struct actions *actions)
     own = jumped > 1 && 2 * jumped > in;
     if (own) {
         master->own.in = false;
-        note_clock(master, NULL, NOTE_CLOCK_JUMPED, actions);
+        master_note_clock(master, NULL, NOTE_CLOCK_JUMPED, actions);
     }
     for (size_t i = 0; i < master->peer_count; i++) {
         struct peer *peer = &master->peers[i];
 
         if (peer->jumped && !own) {
             peer->standing.in = false;
-            note_clock(master, peer, NOTE_CLOCK_JUMPED, actions);
+            master_note_clock(master, peer, NOTE_CLOCK_JUMPED, actions);
         }
         peer->jumped = false;
     }
 }
 
-static void exclude(struct master *master, const struct ballot *ballot, size_t i,
+void master_exclude(struct master *master, const struct ballot *ballot, size_t i,
                     struct actions *actions)
 {
     const struct average_clock *clock = &ballot->clocks[i];
-    struct standing *standing = standing_of(master, ballot, i);
-    struct note *note = note_clock(master, ballot->peers[i], NOTE_CLOCK_EXCLUDED, actions);
+    struct standing *standing = master_ballot_standing(master, ballot, i);
+    struct note *note = master_note_clock(master, ballot->peers[i], NOTE_CLOCK_EXCLUDED, actions);
 
     standing->in = false;
     standing->suspended = SUSPEND_ROUNDS;
@@ -178,11 +57,11 @@ static void exclude(struct master *master, const struct ballot *ballot, size_t i
 static void admit(struct master *master, const struct ballot *ballot, size_t i,
                   struct actions *actions)
 {
-    struct standing *standing = standing_of(master, ballot, i);
+    struct standing *standing = master_ballot_standing(master, ballot, i);
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
 
     standing->in = true;
-    note_clock(master, ballot->peers[i], NOTE_CLOCK_IN, actions)->offset_ns =
+    master_note_clock(master, ballot->peers[i], NOTE_CLOCK_IN, actions)->offset_ns =
         ballot->clocks[i].phase_ns - group_ns;
 }
 
@@ -206,7 +85,7 @@ static bool has_arrived(const struct master *master, const struct average_clock 
 static void settle_other(struct master *master, const struct ballot *ballot, size_t i,
                          struct actions *actions)
 {
-    struct standing *standing = standing_of(master, ballot, i);
+    struct standing *standing = master_ballot_standing(master, ballot, i);
     struct average_clock *clock = &ballot->clocks[i];
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
     enum clock_verdict verdict;
@@ -225,19 +104,40 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
     clock->verdict = standing->in ? verdict : VERDICT_NEWCOMER;
 }
 
+/* A near miss may be the path's noise: only a second one in a row excludes. Not
+ * counted it is in either case. */
+static void censure(struct master *master, const struct ballot *ballot, size_t i,
+                    struct actions *actions)
+{
+    struct standing *standing = master_ballot_standing(master, ballot, i);
+    struct average_clock *clock = &ballot->clocks[i];
+    enum clock_verdict wider =
+        average_judge(clock, master->average.phase_ns, master->average.rate_ppb,
+                      NEAR_MISS * master->average.gate_ns, NEAR_MISS * master->average.gate_ppb);
+
+    if (wider == VERDICT_COUNTED && !standing->censured) {
+        standing->censured = true;
+        clock->verdict = VERDICT_NOISY;
+        return;
+    }
+    master_exclude(master, ballot, i, actions);
+}
+
 static void settle(struct master *master, const struct ballot *ballot, struct actions *actions)
 {
     for (size_t i = 0; i < ballot->count; i++) {
         const struct average_clock *clock = &ballot->clocks[i];
 
+        if (clock->verdict == VERDICT_COUNTED)
+            master_ballot_standing(master, ballot, i)->censured = false;
         if (clock->verdict == VERDICT_FAR || clock->verdict == VERDICT_FAST)
-            exclude(master, ballot, i, actions);
+            censure(master, ballot, i, actions);
         else if (clock->verdict == VERDICT_COUNTED || clock->verdict == VERDICT_NEWCOMER)
             settle_other(master, ballot, i, actions);
     }
 }
 
-static void adopt(struct master *master, const struct ballot *ballot, const struct average *average)
+void master_adopt(struct master *master, const struct ballot *ballot, const struct average *average)
 {
     double delay_ns = 0;
 
@@ -251,129 +151,45 @@ static void adopt(struct master *master, const struct ballot *ballot, const stru
     master->mean_delay_ns = average->members ? delay_ns / average->members : 0;
 }
 
-static size_t count_claims(struct master *master, const struct ballot *ballot)
-{
-    size_t claims = 0;
-
-    for (size_t i = 0; i < ballot->count; i++) {
-        const struct peer *peer = ballot->peers[i];
-        unsigned state = peer ? peer->state : (unsigned)discipline_state(master->discipline);
-
-        ballot->clocks[i].votes = state != SYNC_UNSYNCHRONISED || ballot->clocks[i].reference;
-        claims += ballot->clocks[i].votes;
-    }
-    return claims;
-}
-
-/* The first time, and after a dispute.  Clocks that say they are synchronised
- * know the group's time if they are half of those present or more: a restarted
- * master then finds the group as it left it. */
-static int elect(struct master *master, struct ballot *ballot, struct average *average, bool *cold)
-{
-    struct average_rule rule = {.quorum = 1};
-    size_t claims = count_claims(master, ballot);
-    int r = -EAGAIN;
-
-    *cold = false;
-    if (claims > 0 && 2 * claims >= ballot->count)
-        r = average_compute(ballot->clocks, ballot->count, &rule, average);
-    if (r == 0)
-        return 0;
-    *cold = true;
-    rule = (struct average_rule){.cold = true, .quorum = master->config.quorum};
-    for (size_t i = 0; i < ballot->count; i++)
-        ballot->clocks[i].votes = true;
-    return average_compute(ballot->clocks, ballot->count, &rule, average);
-}
-
-static bool may_form(struct master *master, const struct ballot *ballot)
-{
-    bool enough = ballot->count >= master->config.quorum;
-
-    for (size_t i = 0; i < ballot->count; i++)
-        enough |= ballot->clocks[i].reference;
-    if (!enough) {
-        master->forming_rounds = 0;
-        return false;
-    }
-    master->forming_rounds++;
-    return master->forming_rounds >= FORM_ROUNDS_MAX ||
-           (master->forming_rounds >= FORM_ROUNDS && master->quiet_rounds >= FORM_QUIET_ROUNDS);
-}
-
-/* A clock just averaged is not in yet: it has to be brought there first. */
-static void demote(struct master *master, const struct ballot *ballot, bool cold)
-{
-    for (size_t i = 0; i < ballot->count; i++) {
-        struct average_clock *clock = &ballot->clocks[i];
-        bool in = !cold && clock->votes && clock->verdict == VERDICT_COUNTED;
-
-        standing_of(master, ballot, i)->in = in || clock->verdict == VERDICT_REFERENCE;
-        if (clock->verdict == VERDICT_COUNTED && !in)
-            clock->verdict = VERDICT_NEWCOMER;
-        if (clock->verdict == VERDICT_NOISY)
-            clock->verdict = VERDICT_NEWCOMER;
-    }
-}
-
-/* Clocks too far apart to start from: said once. */
-static void note_torn(struct master *master, const struct average *average,
-                      struct actions *actions)
-{
-    struct note *note;
-
-    if (master->torn)
-        return;
-    master->torn = true;
-    master->counted = average->members;
-    note = note_group(master, NOTE_QUORUM_LOST, actions);
-    note->state = 1;
-}
-
-static void form(struct master *master, struct ballot *ballot, struct actions *actions)
-{
-    struct average average;
-    struct note *note;
-    bool cold;
-    int r;
-
-    if (!may_form(master, ballot))
-        return;
-    r = elect(master, ballot, &average, &cold);
-    if (r == -EAGAIN)
-        note_torn(master, &average, actions);
-    if (r < 0)
-        return;
-    adopt(master, ballot, &average);
-    master->formed = true;
-    master->torn = false;
-    master->quorum = true;
-    master->disputed_rounds = 0;
-    master->counted = average.members;
-    note = note_group(master, NOTE_GROUP_FORMED, actions);
-    note->offset_ns = average.spread_ns;
-    note->state = !cold;
-    for (size_t i = 0; i < ballot->count; i++)
-        if (ballot->clocks[i].verdict == VERDICT_FAR || ballot->clocks[i].verdict == VERDICT_FAST)
-            exclude(master, ballot, i, actions);
-    demote(master, ballot, cold);
-}
-
 /* Enough voters, but no majority among them: nobody is moved; and if it stays
  * so, all start afresh as equals. */
 static void dispute(struct master *master, const struct ballot *ballot, struct actions *actions)
 {
     if (master->disputed_rounds++ == 0)
-        note_group(master, NOTE_QUORUM_LOST, actions);
+        master_note_group(master, NOTE_QUORUM_LOST, actions);
     discipline_hold(master->discipline);
     for (size_t i = 0; i < ballot->count; i++)
         ballot->clocks[i].verdict = VERDICT_NO_QUORUM;
     if (master->disputed_rounds < DISPUTE_ROUNDS)
         return;
     master->formed = false;
-    master->forming_rounds = FORM_ROUNDS;
+    master->forming_rounds = MASTER_FORM_ROUNDS;
     for (size_t i = 0; i < ballot->count; i++)
-        *standing_of(master, ballot, i) = (struct standing){.verdict = VERDICT_NO_QUORUM};
+        *master_ballot_standing(master, ballot, i) = (struct standing){.verdict = VERDICT_NO_QUORUM};
+}
+
+/* Until the first clocks are in nobody votes, and the group's rate is still that of
+ * its first seconds.  By now the founders' own frequencies are known better; what
+ * each was told meanwhile must not matter: r = mean (1 + f)(1 + phi_0) - 1. */
+static void refine_rate(struct master *master, const struct ballot *ballot)
+{
+    double sum_ppb = 0;
+    unsigned founders = 0;
+
+    for (size_t i = 0; i < ballot->count; i++) {
+        const struct standing *standing = master_ballot_standing(master, ballot, i);
+        double freq_ppb = ballot->peers[i] ? ballot->peers[i]->estimate.freq_ppb : 0;
+
+        if (!standing->founder || standing->suspended > 0)
+            continue;
+        founders++;
+        sum_ppb += freq_ppb + standing->founding_ppb + freq_ppb * standing->founding_ppb / 1e9;
+    }
+    if (founders < master->config.quorum)
+        return;
+    master->group = (struct map){.raw_ns = ballot->raw_ns,
+                                 .total_ns = map_total_at(&master->group, ballot->raw_ns),
+                                 .freq_ppb = sum_ppb / founders};
 }
 
 /* Too few who agree to speak for the group: its time goes on as it went. */
@@ -384,6 +200,8 @@ static void carry_on(struct master *master, struct ballot *ballot, const struct 
         discipline_hold(master->discipline);
     master->average.gate_ns = average->gate_ns;
     master->average.gate_ppb = average->gate_ppb;
+    if (!master->settled)
+        refine_rate(master, ballot);
     for (size_t i = 0; i < ballot->count; i++)
         settle_other(master, ballot, i, actions);
     master->disputed_rounds = 0;
@@ -399,12 +217,14 @@ static void convene(struct master *master, struct ballot *ballot, struct actions
         return;
     master->counted = average.members;
     if (r == 0) {
-        adopt(master, ballot, &average);
+        master_adopt(master, ballot, &average);
+        master->settled = true;
         if (master->disputed_rounds > 0)
-            note_group(master, NOTE_QUORUM_BACK, actions);
+            master_note_group(master, NOTE_QUORUM_BACK, actions);
         master->disputed_rounds = 0;
         settle(master, ballot, actions);
-    } else if (average.voters >= master->config.quorum && 2 * average.members <= average.voters) {
+    } else if (average.voters >= master->config.quorum &&
+               2 * average.members <= average.voters - average.noisy) {
         dispute(master, ballot, actions);
     } else {
         carry_on(master, ballot, &average, actions);
@@ -418,7 +238,7 @@ static void publish(struct master *master, const struct ballot *ballot)
     master->own.verdict = master->config.discipline ? VERDICT_NONE : VERDICT_OBSERVER;
     master->counted = 0;
     for (size_t i = 0; i < ballot->count; i++) {
-        struct standing *standing = standing_of(master, ballot, i);
+        struct standing *standing = master_ballot_standing(master, ballot, i);
 
         standing->verdict = ballot->clocks[i].verdict;
         standing->phase_ns = ballot->clocks[i].phase_ns;
@@ -428,29 +248,12 @@ static void publish(struct master *master, const struct ballot *ballot)
     }
 }
 
-/* Largest minus smallest phase of those that are in the group or on their way. */
-static int64_t spread(const struct ballot *ballot)
-{
-    int64_t lowest = INT64_MAX, highest = INT64_MIN;
-
-    for (size_t i = 0; i < ballot->count; i++) {
-        const struct average_clock *clock = &ballot->clocks[i];
-
-        if (clock->verdict == VERDICT_FAR || clock->verdict == VERDICT_FAST ||
-            clock->verdict == VERDICT_SUSPENDED)
-            continue;
-        lowest = clock->phase_ns < lowest ? clock->phase_ns : lowest;
-        highest = clock->phase_ns > highest ? clock->phase_ns : highest;
-    }
-    return highest > lowest ? highest - lowest : 0;
-}
-
 static void note_round(const struct master *master, const struct ballot *ballot,
                        struct actions *actions)
 {
-    struct note *note = note_group(master, NOTE_ROUND, actions);
+    struct note *note = master_note_group(master, NOTE_ROUND, actions);
 
-    note->offset_ns = spread(ballot);
+    note->offset_ns = master_ballot_spread(ballot);
     note->state = (uint8_t)discipline_state(master->discipline);
     note->correction_ns =
         map_total_at(&master->group, ballot->raw_ns) - master->own.phase_ns;
@@ -461,7 +264,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
     struct ballot ballot;
 
     settle_jumps(master, actions);
-    if (ballot_open(master, now, &ballot) == 0) {
+    if (master_ballot_open(master, now, &ballot) == 0) {
         master->present = (unsigned)ballot.count;
         master->counted = 0;
     }
@@ -469,11 +272,11 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         if (master->formed)
             convene(master, &ballot, actions);
         else
-            form(master, &ballot, actions);
+            master_form(master, &ballot, actions);
         publish(master, &ballot);
         master_correct(master, now, actions);
         if (master->formed)
             note_round(master, &ballot, actions);
     }
-    ballot_close(&ballot);
+    master_ballot_close(&ballot);
 }

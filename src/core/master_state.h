@@ -7,9 +7,14 @@
 #include "core/estimator.h"
 #include "core/master.h"
 
+#define MASTER_FORM_ROUNDS 4 /* of measuring before the group gets its time */
+
 /* A clock's standing in the group; the master's own has one too. */
 struct standing {
     bool in;              /* votes: it was within the gates in the last round it took part in */
+    bool founder;         /* was averaged when the group was formed, ... */
+    double founding_ppb;  /* ... its frequency in force then */
+    bool censured;        /* outside the gate by a near miss in the round before */
     unsigned suspended;   /* rounds for which it is still left alone after an exclusion */
     enum clock_verdict verdict;
     int64_t phase_ns;     /* of the last round it took part in */
@@ -77,6 +82,7 @@ struct master {
     unsigned fast_left;        /* rounds of the fast phase left */
 
     bool formed;               /* the group has a time */
+    bool settled;              /* and had a quorum of clocks that are in since */
     struct map group;          /* the group's time as the total correction of the master's RAW */
     struct average average;    /* of the last round with a quorum */
     unsigned forming_rounds;   /* with enough clocks, before the group is formed */
@@ -113,7 +119,36 @@ int64_t master_round_wake_at(const struct master *master);
 void master_round_hurry(struct master *master, int64_t raw_ns);
 int64_t master_round_interval(const struct master *master);
 
+/* master_ballot.c */
+/* The clocks of one round. */
+struct ballot {
+    struct average_clock *clocks;
+    struct peer **peers;         /* NULL: the master's own */
+    size_t count;
+    int64_t raw_ns;              /* the instant all phases are for, on the master's RAW */
+};
+
+/* 0 or -ENOMEM; to be closed in either case. */
+int master_ballot_open(struct master *master, const struct reading *now, struct ballot *ballot);
+void master_ballot_close(struct ballot *ballot);
+struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot, size_t i);
+/* Largest minus smallest phase of those that are in the group or on their way. */
+int64_t master_ballot_spread(const struct ballot *ballot);
+struct note *master_note_group(const struct master *master, enum note_kind kind,
+                               struct actions *actions);
+/* peer NULL: the master's own clock. */
+struct note *master_note_clock(const struct master *master, const struct peer *peer,
+                               enum note_kind kind, struct actions *actions);
+
+/* master_form.c: a group without a time gets one if its clocks allow it. */
+void master_form(struct master *master, struct ballot *ballot, struct actions *actions);
+
 /* master_decide.c */
+void master_exclude(struct master *master, const struct ballot *ballot, size_t i,
+                    struct actions *actions);
+/* Makes an average the group's time. */
+void master_adopt(struct master *master, const struct ballot *ballot,
+                  const struct average *average);
 void master_decide(struct master *master, const struct reading *now, struct actions *actions);
 
 /* master_correct.c */

@@ -24,7 +24,7 @@ static void five_clocks_meet_at_their_average(void **state)
     group_start_all(&group);
     group_run(&group, MINUTE_NS);
     group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
-    group_assert_within(group_mean(&group, ALL), group_free_mean(&group, ALL), 300 * NS_PER_US);
+    group_assert_within(group_mean(&group, ALL), group_free_mean(&group, ALL), 10 * NS_PER_US);
     for (unsigned i = 0; i < group.count; i++) {
         assert_int_equal(group.nodes[i].steps, 0);
         assert_true(group.nodes[i].clock.steepest_ppm <= 100000.01);

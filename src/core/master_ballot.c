@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The clocks of a round, measured for one instant, and notes about them. */
+#include "master_state.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a clock may claim: leaves the group's time room to go on without overflow. */
+#define PHASE_LIMIT_NS (TIMESTAMP_LIMIT_NS - 1000000 * NS_PER_S)
+#define RATE_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
+
+struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot, size_t i)
+{
+    return ballot->peers[i] ? &ballot->peers[i]->standing : &master->own;
+}
+
+/* p = theta + A and r = (1 + f)(1 + phi) - 1 of a slave at the ballot's instant.
+ * phi came from an earlier estimate of f, whose error is ours and not the slave's. */
+static bool measure(struct peer *peer, const struct ballot *ballot, struct average_clock *clock)
+{
+    struct estimate *estimate = &peer->estimate;
+    int64_t slave_raw_ns, phase_ns;
+
+    if (estimator_estimate(peer->estimator, ballot->raw_ns, estimate) < 0 ||
+        timestamp_add(ballot->raw_ns, estimate->offset_ns, &slave_raw_ns) < 0 ||
+        timestamp_add(estimate->offset_ns, peer->slave.total_ns, &phase_ns) < 0 ||
+        !timestamp_valid(slave_raw_ns) || !timestamp_valid(phase_ns))
+        return false;
+    phase_ns += timestamp_drift(slave_raw_ns - peer->slave.raw_ns, peer->freq_ppb);
+    if (timestamp_abs(phase_ns) > PHASE_LIMIT_NS)
+        return false;
+    *clock = (struct average_clock){
+        .phase_ns = phase_ns,
+        .rate_ppb = estimate->freq_ppb + peer->freq_ppb + estimate->freq_ppb * peer->freq_ppb / 1e9,
+        .phase_sd_ns = estimate->offset_sd_ns,
+        .rate_sd_ppb = hypot(estimate->freq_sd_ppb, peer->given_sd_ppb),
+        .votes = peer->standing.in || peer->reference,
+        .reference = peer->reference};
+    return fabs(clock->rate_ppb) <= RATE_LIMIT_PPB;
+}
+
+static bool takes_part(const struct peer *peer)
+{
+    return peer->welcomed && peer->answers > 0;
+}
+
+static void add_own(struct master *master, struct ballot *ballot, const struct reading *now)
+{
+    bool reference = master_is_reference(master, master->config.name);
+
+    if (!master->config.discipline && !reference)
+        return;
+    ballot->peers[ballot->count] = NULL;
+    ballot->clocks[ballot->count++] =
+        (struct average_clock){.phase_ns = now->total_ns,
+                               .rate_ppb = master->freq_ppb,
+                               .votes = master->own.in || reference,
+                               .reference = reference};
+}
+
+int master_ballot_open(struct master *master, const struct reading *now, struct ballot *ballot)
+{
+    size_t most = master->peer_count + 1;
+
+    *ballot = (struct ballot){.raw_ns = now->raw_ns};
+    ballot->clocks = calloc(most, sizeof *ballot->clocks);
+    ballot->peers = calloc(most, sizeof(struct peer *));
+    if (!ballot->clocks || !ballot->peers)
+        return -ENOMEM;
+    add_own(master, ballot, now);
+    for (size_t i = 0; i < master->peer_count; i++) {
+        struct peer *peer = &master->peers[i];
+        struct average_clock *clock = &ballot->clocks[ballot->count];
+
+        peer->standing.verdict = peer->welcomed && peer->polls[0].sequence ? VERDICT_SILENT
+                                                                            : VERDICT_NONE;
+        if (!takes_part(peer))
+            continue;
+        peer->standing.verdict = VERDICT_NONE;
+        if (!measure(peer, ballot, clock))
+            continue;
+        if (peer->kind == CLOCK_KIND_OBSERVED && !peer->reference) {
+            peer->standing.verdict = VERDICT_OBSERVER;
+            continue;
+        }
+        ballot->peers[ballot->count++] = peer;
+    }
+    return 0;
+}
+
+void master_ballot_close(struct ballot *ballot)
+{
+    free(ballot->clocks);
+    free(ballot->peers);
+}
+
+/* Largest minus smallest phase of those that are in the group or on their way. */
+int64_t master_ballot_spread(const struct ballot *ballot)
+{
+    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+
+    for (size_t i = 0; i < ballot->count; i++) {
+        const struct average_clock *clock = &ballot->clocks[i];
+
+        if (clock->verdict == VERDICT_FAR || clock->verdict == VERDICT_FAST ||
+            clock->verdict == VERDICT_SUSPENDED)
+            continue;
+        lowest = clock->phase_ns < lowest ? clock->phase_ns : lowest;
+        highest = clock->phase_ns > highest ? clock->phase_ns : highest;
+    }
+    return highest > lowest ? highest - lowest : 0;
+}
+
+struct note *master_note_group(const struct master *master, enum note_kind kind,
+                               struct actions *actions)
+{
+    struct note *note = actions_note(actions, kind);
+
+    note->round = master->round;
+    note->counted = master->counted;
+    note->present = master->present;
+    return note;
+}
+
+struct note *master_note_clock(const struct master *master, const struct peer *peer,
+                               enum note_kind kind, struct actions *actions)
+{
+    struct note *note = actions_note(actions, kind);
+
+    memcpy(note->name, peer ? peer->name : master->config.name, sizeof note->name);
+    if (peer)
+        memcpy(note->address, peer->address, sizeof note->address);
+    note->round = master->round;
+    return note;
+}
