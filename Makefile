@@ -38,7 +38,8 @@ endif
 packages := libsystemd libconfig
 package_cflags := $(shell $(PKG_CONFIG) --cflags $(packages) 2>/dev/null)
 package_libs := $(shell $(PKG_CONFIG) --libs $(packages) 2>/dev/null)
-cppflags := $(language) -DBERKELEY_VERSION='"$(VERSION)"' $(package_cflags) $(CPPFLAGS)
+cppflags := $(language) -DBERKELEY_VERSION='"$(VERSION)"' \
+	-DCONFIG_FILE='"$(sysconfdir)/berkeley.conf"' $(package_cflags) $(CPPFLAGS)
 compile = $(CC) $(cppflags) $(warnings) $(protection) -fPIE $(CFLAGS)
 link = $(CC) $(protection) $(CFLAGS) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 

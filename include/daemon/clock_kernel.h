@@ -37,7 +37,9 @@ int clock_kernel_port(struct kernel_port *port);
 /* After a crash (ExecStopPost): puts the tick back to its nominal length and
  * clears the status bits that only make sense under a running daemon; leaves
  * frequency, a slew that is ending by itself, and STA_UNSYNC (the growing maxerror
- * says how much the time is worth) alone.  The port stays the caller's.  0 or -errno. */
+ * says how much the time is worth) alone.  A clock that does not bear the marks of
+ * clock_steer() is somebody else's: nothing is written then.  The port stays the
+ * caller's.  0 or -errno. */
 int clock_kernel_tidy(const struct kernel_port *port);
 
 #endif

@@ -14,7 +14,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifndef CONFIG_FILE /* the build names the one beneath its sysconfdir */
 #define CONFIG_FILE "/etc/berkeley.conf"
+#endif
 #define CONFIG_NAME_SIZE 64
 #define CONFIG_ADDRESS_SIZE 128
 #define CONFIG_PATH_SIZE 256

@@ -28,7 +28,4 @@ struct daemon_options {
 /* Runs until it is told to stop; the exit code. */
 int daemon_run(const struct daemon_options *options, const struct config *config);
 
-/* After a crash: the clock's tick and status put right. */
-int daemon_tidy(const struct config *config);
-
 #endif

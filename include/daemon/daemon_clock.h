@@ -13,4 +13,7 @@ int daemon_clock_port(const struct config *config, struct kernel_port *port);
 /* The clock itself; adjust = false: it only observes. 0 or -errno, said. */
 int daemon_clock_open(const struct config *config, bool adjust, struct clock **clock);
 
+/* After a crash: that clock's tick and status put right. 0 or -errno, said. */
+int daemon_clock_tidy(const struct config *config);
+
 #endif

@@ -7,12 +7,12 @@
 
 #include <stddef.h>
 
-#define NARRATOR_STATUS_SIZE 256
+#define NARRATOR_STATUS_SIZE 320
 
 /* One journal line with its MESSAGE_ID and fields. */
 void narrator_tell(const struct note *note);
 
-/* STATUS=: "following time1: offset +3.1 us, bound 41 us, 12 of 12 clocks". */
+/* STATUS=: "following time1, synchronised: offset +3.1 us, bound 41 us, 12 of 12 clocks". */
 void narrator_status(const struct summary *summary, bool master,
                      char sentence[NARRATOR_STATUS_SIZE]);
 

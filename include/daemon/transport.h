@@ -62,9 +62,9 @@ uint16_t transport_port(const struct transport *transport);
  * resolves the name (again before every attempt, without blocking the loop),
  * tries its addresses in turn, and after a failure or loss waits from
  * retry_min to retry_max ns, doubling, with +-25 % jitter.  A connection that
- * lasted 10 s starts the waits over. Calling it again with other values drops
- * the connection (with down()) and starts afresh, with the same ones does
- * nothing. 0 or -errno; -EINVAL for an empty host, port 0, or waits that are not
+ * lasted 10 s starts the waits over. Calling it again with another host or port
+ * drops the connection (with down()) and starts afresh, else only the waits
+ * change. 0 or -errno; -EINVAL for an empty host, port 0, or waits that are not
  * 0 < min <= max. */
 int transport_connect(struct transport *transport, const char *host, uint16_t port,
                       int64_t retry_min_ns, int64_t retry_max_ns);

@@ -43,13 +43,19 @@ bool master_is_reference(const struct master *master, const char *name)
 void master_configure(struct master *master, const struct master_config *config)
 {
     struct master_config fresh = *config;
+    int64_t now_ns = master->status.now.raw_ns;
 
     memcpy(fresh.name, master->config.name, sizeof fresh.name);
     memcpy(fresh.group, master->config.group, sizeof fresh.group);
     master->config = fresh;
     discipline_limit(master->discipline, &fresh.limits);
-    for (size_t i = 0; i < master->peer_count; i++)
+    /* In rounds of the new length neither a slave is silent yet nor a round far away. */
+    if (master->next_raw_ns > now_ns + fresh.interval_ns)
+        master->next_raw_ns = now_ns + fresh.interval_ns;
+    for (size_t i = 0; i < master->peer_count; i++) {
         master->peers[i].reference = master_is_reference(master, master->peers[i].name);
+        master->peers[i].heard_raw_ns = now_ns;
+    }
 }
 
 /* The master was suspended: everything known was relative to its RAW clock. */

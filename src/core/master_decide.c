@@ -46,6 +46,7 @@ void master_exclude(struct master *master, const struct ballot *ballot, size_t i
     struct note *note = master_note_clock(master, ballot->peers[i], NOTE_CLOCK_EXCLUDED, actions);
 
     standing->in = false;
+    standing->censured = false;
     standing->suspended = SUSPEND_ROUNDS;
     note->verdict = (uint8_t)clock->verdict;
     note->offset_ns = clock->phase_ns - master->average.phase_ns;
@@ -180,7 +181,7 @@ static void refine_rate(struct master *master, const struct ballot *ballot)
         const struct standing *standing = master_ballot_standing(master, ballot, i);
         double freq_ppb = ballot->peers[i] ? ballot->peers[i]->estimate.freq_ppb : 0;
 
-        if (!standing->founder || standing->suspended > 0)
+        if (!standing->founder)
             continue;
         founders++;
         sum_ppb += freq_ppb + standing->founding_ppb + freq_ppb * standing->founding_ppb / 1e9;
@@ -194,9 +195,9 @@ static void refine_rate(struct master *master, const struct ballot *ballot)
 
 /* Too few who agree to speak for the group: its time goes on as it went. */
 static void carry_on(struct master *master, struct ballot *ballot, const struct average *average,
-                     struct actions *actions)
+                     bool early, struct actions *actions)
 {
-    if (master->quorum && master->own.in)
+    if (master->quorum && !early && master->own.in)
         discipline_hold(master->discipline);
     master->average.gate_ns = average->gate_ns;
     master->average.gate_ppb = average->gate_ppb;
@@ -207,29 +208,46 @@ static void carry_on(struct master *master, struct ballot *ballot, const struct 
     master->disputed_rounds = 0;
 }
 
+/* Those who arrive first do not speak for the founders who are still on their way. */
+static bool is_early(struct master *master, const struct ballot *ballot)
+{
+    unsigned founders = 0, in = 0;
+
+    for (size_t i = 0; i < ballot->count; i++) {
+        const struct standing *standing = master_ballot_standing(master, ballot, i);
+
+        if (ballot->clocks[i].reference)
+            return false;
+        founders += standing->founder && standing->suspended == 0;
+        in += standing->founder && standing->in;
+    }
+    return !master->settled && 2 * in <= founders;
+}
+
 static void convene(struct master *master, struct ballot *ballot, struct actions *actions)
 {
     struct average_rule rule = {.quorum = master->config.quorum};
     struct average average;
     int r = average_compute(ballot->clocks, ballot->count, &rule, &average);
+    bool early = is_early(master, ballot);
 
     if (r == -ENOMEM || r == -EINVAL)
         return;
     master->counted = average.members;
-    if (r == 0) {
+    if (r == 0 && !early) {
         master_adopt(master, ballot, &average);
         master->settled = true;
         if (master->disputed_rounds > 0)
             master_note_group(master, NOTE_QUORUM_BACK, actions);
         master->disputed_rounds = 0;
         settle(master, ballot, actions);
-    } else if (average.voters >= master->config.quorum &&
+    } else if (!early && average.voters >= master->config.quorum &&
                2 * average.members <= average.voters - average.noisy) {
         dispute(master, ballot, actions);
     } else {
-        carry_on(master, ballot, &average, actions);
+        carry_on(master, ballot, &average, early, actions);
     }
-    master->quorum = r == 0;
+    master->quorum = r == 0 || early;
 }
 
 /* From the ballot back to the clocks. */

@@ -67,7 +67,9 @@ void master_peer_close(struct master *master, uint32_t slot, enum bye_reason rea
 {
     struct peer *peer = &master->peers[slot];
 
-    note_peer(peer, peer->welcomed ? NOTE_SLAVE_LEFT : NOTE_PEER_REFUSED, actions)->reason = reason;
+    if (reason != BYE_SHUTDOWN) /* our own leaving is no news of the slave */
+        note_peer(peer, peer->welcomed ? NOTE_SLAVE_LEFT : NOTE_PEER_REFUSED, actions)->reason =
+            reason;
     dismiss(master, slot, reason, actions);
 }
 

@@ -146,7 +146,7 @@ static void refuse_peer(struct slave *slave, enum bye_reason reason, struct acti
     session_close(slave, reason, actions);
 }
 
-static void take_welcome(struct slave *slave, const struct wire_welcome *welcome,
+static void take_welcome(struct slave *slave, const struct wire_welcome *welcome, int64_t raw_ns,
                          struct actions *actions)
 {
     struct session *session = &slave->session;
@@ -161,6 +161,7 @@ static void take_welcome(struct slave *slave, const struct wire_welcome *welcome
         return;
     }
     session->welcomed = true;
+    session->heard_raw_ns = raw_ns;
     session->minor = welcome->minor;
     session->interval_ns = welcome->interval_ns;
     note_master(slave, NOTE_MASTER_FOUND, actions);
@@ -301,7 +302,8 @@ static void take_frame(struct slave *slave, const struct event *event, struct ac
 
     if (!slave->session.up || event->peer != slave->session.peer)
         return;
-    slave->session.heard_raw_ns = event->now.raw_ns;
+    if (slave->session.welcomed) /* nothing else puts off the end of the wait for WELCOME */
+        slave->session.heard_raw_ns = event->now.raw_ns;
     if (wire_decode(event->frame.bytes, event->frame.length, slave->session.minor, &frame,
                     &faults) < 0) {
         refuse(slave, refusal_from_faults(faults), actions);
@@ -311,7 +313,7 @@ static void take_frame(struct slave *slave, const struct event *event, struct ac
     if (frame.type == WIRE_BYE)
         take_bye(slave, &frame.bye, actions);
     else if (frame.type == WIRE_WELCOME)
-        take_welcome(slave, &frame.welcome, actions);
+        take_welcome(slave, &frame.welcome, event->now.raw_ns, actions);
     else if (frame.type == WIRE_POLL && slave->session.welcomed)
         answer_poll(slave, &frame.poll, event, actions);
     else if (frame.type == WIRE_CORRECT && slave->session.welcomed)
@@ -385,6 +387,15 @@ static void take_tick(struct slave *slave, const struct event *event, struct act
         say_report(slave, &outcome, actions);
 }
 
+/* Our own leaving is no news of the master. */
+static void take_stop(struct slave *slave, struct actions *actions)
+{
+    if (!slave->session.up)
+        return;
+    slave->session.welcomed = false;
+    session_close(slave, BYE_SHUTDOWN, actions);
+}
+
 void slave_handle(struct slave *slave, const struct event *event, struct actions *actions)
 {
     switch (event->kind) {
@@ -402,8 +413,7 @@ void slave_handle(struct slave *slave, const struct event *event, struct actions
         take_frame(slave, event, actions);
         break;
     case EVENT_STOP:
-        if (slave->session.up)
-            session_close(slave, BYE_SHUTDOWN, actions);
+        take_stop(slave, actions);
         break;
     case EVENT_SENT:
     case EVENT_WAKE:

@@ -44,6 +44,15 @@ static int64_t in_ns(const struct timex *timex, int64_t value)
     return (timex->status & STA_NANO) ? value : value * NS_PER_US;
 }
 
+/* Kernels 5.0 to 6.14 take a remainder below zero, in microseconds, for one
+ * beyond 2^31 ns: -1 ms is read back as 4293967 us. */
+static int64_t remainder_ns(const struct timex *timex)
+{
+    int64_t ns = in_ns(timex, timex->offset);
+
+    return ns > INT32_MAX ? ns - (INT64_C(1) << 32) : ns;
+}
+
 static struct clock_settings settings_of(const struct timex *timex)
 {
     return (struct clock_settings){
@@ -51,7 +60,7 @@ static struct clock_settings settings_of(const struct timex *timex)
         .freq_scaled = timex->freq,
         .tick_us = timex->tick,
         .constant = timex->constant,
-        .remainder_ns = in_ns(timex, timex->offset),
+        .remainder_ns = remainder_ns(timex),
         .maxerror_us = timex->maxerror,
         .status = timex->status,
     };
@@ -379,6 +388,8 @@ int clock_kernel_tidy(const struct kernel_port *port)
 
     if (r < 0)
         return r;
+    if ((timex.status & STATUS_STEERED) != STATUS_STEERED)
+        return 0;
     timex.modes = ADJ_TICK | ADJ_STATUS;
     timex.tick = TICK_US;
     timex.status &= ~STATUS_OF_DAEMONS;

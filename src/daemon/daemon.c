@@ -17,6 +17,7 @@
 #define TICK_US UINT64_C(1000000)
 #define FRAMES_PER_SECOND 100 /* five times what the fast phase needs */
 #define HANDSHAKES 16         /* connections beyond max_slaves that may be saying HELLO */
+#define UNREACHABLE_SIZE 512
 
 struct daemon {
     const struct daemon_options *options;
@@ -30,7 +31,7 @@ struct daemon {
     void *machine;
     struct actions actions;
     bool dispatching;
-    int exit_code;
+    char unreachable[UNREACHABLE_SIZE]; /* said last; empty while there is a connection */
 };
 
 static void dispatch(struct daemon *daemon, struct event *event);
@@ -102,7 +103,6 @@ static void perform_note(struct daemon *daemon, const struct action *action)
 static void perform_panic(struct daemon *daemon, const struct action *action)
 {
     (void)action;
-    daemon->exit_code = EXIT_PANIC;
     sd_event_exit(daemon->loop, EXIT_PANIC);
 }
 
@@ -154,7 +154,9 @@ static void dispatch(struct daemon *daemon, struct event *event)
 static void on_up(void *context, uint32_t peer, const char *address)
 {
     struct event event = {.kind = EVENT_UP, .peer = peer};
+    struct daemon *daemon = context;
 
+    daemon->unreachable[0] = '\0';
     strncpy(event.up.address, address, sizeof event.up.address - 1);
     dispatch(context, &event);
 }
@@ -187,8 +189,12 @@ static void on_frame(void *context, uint32_t peer, const uint8_t *bytes, size_t 
 
 static void on_unreachable(void *context, const char *what, int64_t retry_ns)
 {
-    (void)context;
-    journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_UNREACHABLE},
+    struct daemon *daemon = context;
+    bool news = strncmp(daemon->unreachable, what, UNREACHABLE_SIZE - 1) != 0;
+
+    snprintf(daemon->unreachable, UNREACHABLE_SIZE, "%s", what);
+    journal_say(news ? LOG_NOTICE : LOG_DEBUG,
+                &(struct journal_fields){.message_id = MESSAGE_UNREACHABLE},
                 "Cannot reach the master %s. Trying again in %s.", what,
                 journal_time(retry_ns, (char[JOURNAL_TIME_SIZE]){0}));
 }
@@ -303,44 +309,50 @@ static int listen_everywhere(struct daemon *daemon)
     return working > 0 ? 0 : failure;
 }
 
-static void note_setting(const char *key, bool live, void *context)
+static void note_changed(const char *key, bool live, void *context)
 {
+    (void)live;
     (void)context;
-    if (live)
-        journal_info("%s is changed.", key);
-    else
-        journal_warning("%s is changed in the file, but takes effect only after a restart.", key);
+    journal_info("%s is changed.", key);
+}
+
+static void note_kept(const char *key, bool live, void *context)
+{
+    (void)live;
+    (void)context;
+    journal_warning("%s is changed in the file, but takes effect only after a restart.", key);
 }
 
 static void apply(struct daemon *daemon, const struct config *fresh)
 {
     struct transport_limits limits = limits_of(fresh, daemon->role->master);
-    const struct config before = daemon->config;
 
     daemon->config = *fresh;
     journal_set_level(daemon->options->log_level >= 0 ? daemon->options->log_level
                                                       : fresh->log_level);
     transport_limit(daemon->transport, &limits);
     daemon->role->configure(daemon->machine, fresh, clock_adjusts(daemon->clock));
-    if (!daemon->role->master && memcmp(&before.slave, &fresh->slave, sizeof before.slave) != 0)
+    if (!daemon->role->master)
         (void)connect_to_master(daemon);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
     struct daemon *daemon = context;
-    struct config fresh;
+    struct config wanted, fresh;
     char error[CONFIG_ERROR_SIZE];
 
     (void)source;
     (void)info;
     notify_reloading();
-    if (config_load(daemon->options->config_path, &fresh, error) < 0) {
+    if (config_load(daemon->options->config_path, &wanted, error) < 0) {
         journal_say(LOG_ERR, &(struct journal_fields){.message_id = MESSAGE_CONFIG_BAD},
-                    "%s. The configuration in force is kept.", error);
+                    "%s; the configuration in force is kept", error);
     } else {
-        config_compare(&daemon->config, &fresh, note_setting, daemon);
+        fresh = wanted;
         config_keep(&daemon->config, &fresh);
+        config_compare(&daemon->config, &fresh, note_changed, NULL);
+        config_compare(&fresh, &wanted, note_kept, NULL);
         apply(daemon, &fresh);
         journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_CONFIG_RELOADED},
                     "Configuration reloaded from %s.", daemon->options->config_path);
@@ -462,7 +474,8 @@ static int run_loop(struct daemon *daemon)
         return EXIT_ERROR;
     }
     journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_STOPPED},
-                "Stopped; the clock keeps the frequency it learned.");
+                clock_adjusts(daemon->clock) ? "Stopped; the clock keeps the frequency it learned."
+                                             : "Stopped; the clock was not touched.");
     return r;
 }
 
@@ -478,22 +491,4 @@ int daemon_run(const struct daemon_options *options, const struct config *config
         code = EXIT_PERMISSION;
     close_all(&daemon);
     return code;
-}
-
-int daemon_tidy(const struct config *config)
-{
-    struct kernel_port port;
-    int r = daemon_clock_port(config, &port);
-
-    if (r < 0)
-        return EXIT_ERROR;
-    r = clock_kernel_tidy(&port);
-    port.release(port.context);
-    if (r == -EPERM)
-        return EXIT_OK; /* no right to adjust: then nothing was adjusted either */
-    if (r < 0) {
-        journal_errno(r, "Cannot tidy up the clock: %m");
-        return EXIT_ERROR;
-    }
-    return EXIT_OK;
 }

@@ -4,6 +4,8 @@
 #include "daemon/clock_emulated.h"
 #include "daemon/journal.h"
 
+#include <errno.h>
+
 int daemon_clock_port(const struct config *config, struct kernel_port *port)
 {
     struct emulated_oscillator oscillator = {.offset_ns = config->emulated.offset_ns,
@@ -35,4 +37,18 @@ int daemon_clock_open(const struct config *config, bool adjust, struct clock **c
         return r;
     r = clock_kernel_open(&port, adjust, clock);
     return r < 0 ? journal_errno(r, "Cannot use the clock: %m") : 0;
+}
+
+int daemon_clock_tidy(const struct config *config)
+{
+    struct kernel_port port;
+    int r = daemon_clock_port(config, &port);
+
+    if (r < 0)
+        return r;
+    r = clock_kernel_tidy(&port);
+    port.release(port.context);
+    if (r == -EPERM)
+        return 0; /* no right to adjust: then nothing was adjusted either */
+    return r < 0 ? journal_errno(r, "Cannot tidy up the clock: %m") : 0;
 }

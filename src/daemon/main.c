@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/daemon_clock.h"
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
 
@@ -156,6 +157,15 @@ static int parse(int argc, char **argv, struct command *command)
     return 0;
 }
 
+/* What was asked for has to have arrived: the file system may be full. */
+static int printed(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_OK;
+    fprintf(stderr, "berkeleyd: cannot write to standard output: %s\n", strerror(errno));
+    return EXIT_ERROR;
+}
+
 /* After the loading: what is done with it. */
 static int do_job(const struct command *command, const struct config *config)
 {
@@ -165,9 +175,9 @@ static int do_job(const struct command *command, const struct config *config)
         return EXIT_OK;
     case JOB_PRINT:
         config_print(config, stdout);
-        return EXIT_OK;
+        return printed();
     case JOB_TIDY:
-        return daemon_tidy(config);
+        return daemon_clock_tidy(config) < 0 ? EXIT_ERROR : EXIT_OK;
     default:
         return daemon_run(&command->options, config);
     }
@@ -180,7 +190,7 @@ static int load(const struct command *command, struct config *config)
 
     if (r == 0)
         return 0;
-    journal_say(LOG_ERR, &(struct journal_fields){.message_id = MESSAGE_CONFIG_BAD}, "%s.", error);
+    journal_say(LOG_ERR, &(struct journal_fields){.message_id = MESSAGE_CONFIG_BAD}, "%s", error);
     return r == -EACCES ? EXIT_PERMISSION : EXIT_BAD_CONFIG;
 }
 
@@ -216,7 +226,7 @@ int main(int argc, char **argv)
         return EXIT_OK;
     case JOB_SAMPLE:
         config_sample(stdout);
-        return EXIT_OK;
+        return printed();
     default:
         break;
     }

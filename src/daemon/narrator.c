@@ -269,6 +269,15 @@ static void tell_verdict(const struct note *note)
     }
 }
 
+static void tell_unsynchronised(const struct note *note, struct journal_fields *fields)
+{
+    fields->has_offset = note->bound_ns != INT64_MAX;
+    if (fields->has_offset)
+        journal_say(LOG_WARNING, fields, "Unsynchronised: offset %s.", ST(note->offset_ns));
+    else
+        journal_say(LOG_WARNING, fields, "Unsynchronised: the group's time is not known.");
+}
+
 static void tell_state(const struct note *note)
 {
     bool synchronised = note->state == SYNC_SYNCHRONISED;
@@ -288,7 +297,7 @@ static void tell_state(const struct note *note)
                     "within %s, growing.",
                     T(note->bound_ns));
     else
-        journal_say(LOG_WARNING, &fields, "Unsynchronised: offset %s.", ST(note->offset_ns));
+        tell_unsynchronised(note, &fields);
 }
 
 static void tell_own_clock(const struct note *note)

@@ -277,8 +277,9 @@ int timex_model_adjust(struct timex_model *model, int64_t raw_ns, struct timex *
     } else {
         set_modes(model, timex);
         timex->offset = shift_right(model->offset_scaled * HZ, SCALE_SHIFT);
+        /* Below zero this is not what it should be, but what kernels 5.0 to 6.14 do. */
         if (!(model->status & STA_NANO))
-            timex->offset /= NS_PER_US;
+            timex->offset = (uint32_t)timex->offset / NS_PER_US;
     }
     fill(model, timex);
     return (model->status & (STA_UNSYNC | STA_CLOCKERR)) ? TIME_ERROR : TIME_OK;

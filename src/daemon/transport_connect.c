@@ -265,6 +265,22 @@ static int connector_new(struct transport *transport, const char *host, uint16_t
     return 0;
 }
 
+static void connector_set_waits(struct connector *connector, int64_t min_ns, int64_t max_ns)
+{
+    bool waiting = !connector->lookup && connector->fd < 0 && connector->slot == TRANSPORT_NO_PEER;
+
+    if (connector->retry_min_ns == min_ns && connector->retry_max_ns == max_ns)
+        return;
+    if (connector->wait_ns < min_ns)
+        connector->wait_ns = min_ns;
+    if (connector->wait_ns > max_ns)
+        connector->wait_ns = max_ns;
+    connector->retry_min_ns = min_ns;
+    connector->retry_max_ns = max_ns;
+    if (waiting)
+        (void)connector_wait(connector);
+}
+
 int transport_connect(struct transport *transport, const char *host, uint16_t port,
                       int64_t retry_min_ns, int64_t retry_max_ns)
 {
@@ -276,9 +292,10 @@ int transport_connect(struct transport *transport, const char *host, uint16_t po
     if (host[0] == '\0' || port == 0 ||
         !(retry_min_ns > 0 && retry_min_ns <= retry_max_ns && timestamp_valid(retry_max_ns)))
         return -EINVAL;
-    if (before && strcmp(before->host, host) == 0 && before->port == port &&
-        before->retry_min_ns == retry_min_ns && before->retry_max_ns == retry_max_ns)
+    if (before && strcmp(before->host, host) == 0 && before->port == port) {
+        connector_set_waits(before, retry_min_ns, retry_max_ns);
         return 0;
+    }
     r = connector_new(transport, host, port, retry_min_ns, retry_max_ns, &fresh);
     if (r < 0)
         return r;

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "daemon/clock_emulated.h"
+#include "harness_part.h"
 #include "setup.h"
 
 #define SECONDS 10
@@ -64,6 +65,24 @@ static void test_wrong_usage(void **state)
     expect_usage(process_start(*state, "-x", NULL), "'x'");
     expect_usage(process_start(*state, "--slave", "-c", NULL), "'c'");
     expect_usage(process_start(*state, "--slave", "-c", path, "time1", NULL), "\"time1\"");
+}
+
+static void test_full_output(void **state)
+{
+    static const char *const jobs[] = {"--print-sample", "--print-config"};
+    const char *program = harness_built(*state, "BERKELEYD", "berkeleyd");
+    const char *path = setup_config(*state, "full", harness_port());
+
+    for (size_t i = 0; i < 2; i++) {
+        struct process *process = process_spawn(
+            *state, &(struct process_options){
+                        .program = "/bin/sh",
+                        .arguments = (const char *const[]){"-c", "exec \"$0\" \"$@\" >/dev/full",
+                                                           program, jobs[i], "-c", path, NULL}});
+
+        assert_int_equal(process_wait_exit(process, SECONDS), 1);
+        assert_int_equal(process_count_lines(process, "^berkeleyd: cannot write"), 1);
+    }
 }
 
 static void test_port_in_use(void **state)
@@ -149,6 +168,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_help, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_version, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_usage, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_full_output, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_port_in_use, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_one_address_in_use, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_tidy, harness_setup, harness_teardown),

@@ -23,42 +23,42 @@ static const struct {
     const char *text, *said;
 } faults[] = {
     {"group = \"a\"\nname = ;\n", ":2: found a syntax error in or before \"name = ;\"; allowed is "
-                                  "NAME = VALUE; each name once, and GROUP: { ... };."},
+                                  "NAME = VALUE; each name once, and GROUP: { ... };"},
     {"master: { intervall = \"4 s\"; };\n",
-     ":1: master.intervall: found an unknown key; did you mean master.interval?."},
-    {"mater: { port = 1; };\n", ":1: mater: found an unknown group; did you mean master?."},
+     ":1: master.intervall: found an unknown key; did you mean master.interval?"},
+    {"mater: { port = 1; };\n", ":1: mater: found an unknown group; did you mean master?"},
     {"zygote = 1;\n",
-     ":1: zygote: found an unknown key; allowed are those of berkeley.conf(5)."},
+     ":1: zygote: found an unknown key; allowed are those of berkeley.conf(5)"},
     {"master:\n{\n  port = 65536;\n};\n",
-     ":3: master.port: found 65536; allowed is an integer from 1 to 65535."},
+     ":3: master.port: found 65536; allowed is an integer from 1 to 65535"},
     {"master: { interval = \"499 ms\"; };\n",
-     ":1: master.interval: found \"499 ms\"; allowed is a duration from \"500 ms\" to \"1 h\"."},
+     ":1: master.interval: found \"499 ms\"; allowed is a duration from \"500 ms\" to \"1 h\""},
     {"clock: { max_slew_ppm = 1e400; };\n",
-     ":1: clock.max_slew_ppm: found inf; allowed is a number from 1 to 100000 ppm."},
+     ":1: clock.max_slew_ppm: found inf; allowed is a number from 1 to 100000 ppm"},
     {"clock: { max_slew_ppm = -1e400; };\n",
-     ":1: clock.max_slew_ppm: found -inf; allowed is a number from 1 to 100000 ppm."},
+     ":1: clock.max_slew_ppm: found -inf; allowed is a number from 1 to 100000 ppm"},
     {"clock: { max_slew_ppm = \"nan\"; };\n",
-     ":1: clock.max_slew_ppm: found \"nan\"; allowed is a number from 1 to 100000 ppm."},
+     ":1: clock.max_slew_ppm: found \"nan\"; allowed is a number from 1 to 100000 ppm"},
     {"master: { port = 4294972821; };\n", /* 5525 in its lower 32 bits */
-     ":1: master.port: found 4294972821; allowed is an integer from 1 to 65535."},
+     ":1: master.port: found 4294972821; allowed is an integer from 1 to 65535"},
     {"master: { port = 99999999999999999999; };\n",
-     ":1: master.port: found an integer beyond 64 bits; allowed is an integer from 1 to 65535."},
+     ":1: master.port: found an integer beyond 64 bits; allowed is an integer from 1 to 65535"},
     {"master: { port = \"5525\"; };\n",
-     ":1: master.port: found \"5525\"; allowed is an integer from 1 to 65535."},
+     ":1: master.port: found \"5525\"; allowed is an integer from 1 to 65535"},
     {"master: { interval = 4; };\n", ":1: master.interval: found 4 without quotes and a unit; "
-                                     "allowed is a duration from \"500 ms\" to \"1 h\"."},
+                                     "allowed is a duration from \"500 ms\" to \"1 h\""},
     {"clock: { discipline = 1; };\n",
-     ":1: clock.discipline: found 1; allowed is true or false."},
+     ":1: clock.discipline: found 1; allowed is true or false"},
     {"clock: { kind = \"atomic\"; };\n",
-     ":1: clock.kind: found \"atomic\"; allowed is \"kernel\" or \"emulated\"."},
-    {"master = 5;\n", ":1: master: found 5; allowed is a group: master: { ... };."},
+     ":1: clock.kind: found \"atomic\"; allowed is \"kernel\" or \"emulated\""},
+    {"master = 5;\n", ":1: master: found 5; allowed is a group: master: { ... };"},
     {"master: { listen = [\"0.0.0.0\"]; };\n",
      ":1: master.listen: found \"0.0.0.0\" with authentication = \"loopback\"; allowed is a "
      "loopback address (\"127.0.0.1\", \"::1\"), or authentication = \"none\" on a network where "
-     "everyone is trusted with the time."},
+     "everyone is trusted with the time"},
     {"slave: { retry_min = \"2 min\"; };\n",
      ":1: slave.retry_min: found \"2 min\"; allowed is at most slave.retry_max, and "
-     "slave.retry_max is \"1 min\"."},
+     "slave.retry_max is \"1 min\""},
     {"group = \"with\nbreak\";\n", NULL},
 };
 
@@ -108,9 +108,9 @@ static void test_missing(void **state)
 {
     const char *path = harness_path(*state, "none.conf");
 
-    expect_fault(*state, path, ": found no such file; allowed is a readable file.");
+    expect_fault(*state, path, ": found no such file; allowed is a readable file");
     expect_fault(*state, harness_directory(*state),
-                 ": found a directory; allowed is a readable file.");
+                 ": found a directory; allowed is a readable file");
 }
 
 static struct process *start_as_nobody(struct harness *harness, const char *role, const char *path)
@@ -156,7 +156,7 @@ static void test_directory(void **state)
 
     setup_override(*state, path, "master: { exchanges = 9; };\n");
     expect_fault(*state, path,
-                 ".d/10.conf:1: master.exchanges: found 9; allowed is an integer from 1 to 8.");
+                 ".d/10.conf:1: master.exchanges: found 9; allowed is an integer from 1 to 8");
     setup_override(*state, path, "master: { exchanges = 8; };\n");
     process = process_start(*state, "--check", "-c", path, NULL);
     assert_int_equal(process_wait_exit(process, SECONDS), 0);

@@ -101,6 +101,18 @@ static struct wire_frame poll_frame(uint32_t round)
     return frame;
 }
 
+/* Talking on is not what the slave waits for. */
+static void act_talk(struct scene *scene)
+{
+    static double said;
+    struct wire_frame poll = poll_frame(1);
+
+    if (setup_now() - said < 0.3)
+        return;
+    said = setup_now();
+    (void)frames_send(scene->guest, &poll);
+}
+
 /* The answer to POLL tells what a map has to look like. */
 static void greet_impossible(struct scene *scene)
 {
@@ -170,6 +182,8 @@ static struct scene scenes[] = {
      .grows = true, .bye = BYE_GROUP,
      .lines = {"No connection with stranger \\(" FROM "\\): it belongs to another group"}},
     {.name = "CORRECT before WELCOME", .greet = greet_early, .visits_least = 2,
+     .bye = BYE_TIMEOUT, .lines = {"Refused a frame of " FROM ".*: out-of-turn"}},
+    {.name = "POLL without end before WELCOME", .act = act_talk, .visits_least = 2,
      .bye = BYE_TIMEOUT, .lines = {"Refused a frame of " FROM ".*: out-of-turn"}},
     {.name = "impossible maps", .greet = greet_impossible, .act = act_impossible,
      .visits_least = 1,

@@ -383,6 +383,9 @@ static void tidy_leaves_a_clean_clock(void **state)
     kernel.model.tick_us = 9990;
     kernel.model.status |= STA_INS;
     int64_t freq = kernel.model.freq_scaled;
+    kernel.write_error = -EPERM;
+    assert_int_equal(clock_kernel_tidy(&port), -EPERM);
+    kernel.write_error = 0;
     assert_int_equal(clock_kernel_tidy(&port), 0);
     assert_int_equal(kernel.model.tick_us, 10000);
     assert_int_equal(kernel.model.status, STA_INS);
@@ -391,8 +394,41 @@ static void tidy_leaves_a_clean_clock(void **state)
     int64_t before = kernel.model.real_ns;
     pass(&kernel, 60 * NS_PER_S);
     assert_near(kernel.model.real_ns - before - 60 * NS_PER_S, 8 * NS_PER_MS + 720000, 20000);
-    kernel.write_error = -EPERM;
-    assert_int_equal(clock_kernel_tidy(&port), -EPERM);
+    clock_free(clock);
+}
+
+/* Another daemon slews by the tick, or by a PLL that learns the frequency. */
+static void tidy_leaves_the_clocks_of_others_alone(void **state)
+{
+    static const int statuses[] = {0, STA_UNSYNC, STA_PLL, STA_PLL | STA_NANO, STA_FREQHOLD};
+    struct virtual_kernel kernel;
+    struct kernel_port port = virtual_port(&kernel, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        kernel.model.tick_us = 10080;
+        kernel.model.status = statuses[i];
+        assert_int_equal(clock_kernel_tidy(&port), 0);
+        assert_int_equal(kernel.writes, 0);
+    }
+}
+
+/* What a daemon that was killed and tidied up after left of a slew back. */
+static void remainder_in_microseconds_may_be_negative(void **state)
+{
+    struct virtual_kernel kernel;
+    struct clock *clock = virtual_clock(&kernel, NULL);
+    struct kernel_port port;
+    struct clock_status status;
+
+    (void)state;
+    steer(clock, 0, -8 * NS_PER_MS);
+    port = (struct kernel_port){.adjust = virtual_adjust, .context = &kernel};
+    assert_int_equal(clock_kernel_tidy(&port), 0);
+    assert_int_equal(kernel.model.status & STA_NANO, 0);
+    pass_boundary(&kernel, 250 * NS_PER_MS);
+    status = look(clock);
+    assert_near(status.slew_left_ns - status.underway_ns, -6 * NS_PER_MS, NS_PER_US);
     clock_free(clock);
 }
 
@@ -440,6 +476,8 @@ int main(void)
         cmocka_unit_test(rate_limit_is_kept),
         cmocka_unit_test(killed_daemon_leaves_no_runaway),
         cmocka_unit_test(tidy_leaves_a_clean_clock),
+        cmocka_unit_test(tidy_leaves_the_clocks_of_others_alone),
+        cmocka_unit_test(remainder_in_microseconds_may_be_negative),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

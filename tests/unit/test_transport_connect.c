@@ -273,6 +273,29 @@ static void test_elsewhere(void **state)
     side_close(&master);
 }
 
+/* Other waits are no reason to drop a connection, and hold for a wait under way. */
+static void test_other_waits(void **state)
+{
+    struct side master, slave;
+    uint16_t port;
+
+    (void)state;
+    start(&master, &slave);
+    port = transport_port(master.transport);
+    connect_to(&slave, "127.0.0.1", port);
+    side_wait(&slave, &slave.ups, 1);
+    assert_int_equal(transport_connect(slave.transport, "127.0.0.1", port, 3600 * NS_PER_S,
+                                       3600 * NS_PER_S),
+                     0);
+    side_settle(&slave);
+    assert_int_equal(slave.downs, 0);
+    transport_close(slave.transport, slave.peer);
+    connect_to(&slave, "127.0.0.1", port);
+    side_wait(&slave, &slave.ups, 2);
+    side_close(&slave);
+    side_close(&master);
+}
+
 static void test_no_such_host(void **state)
 {
     struct side slave;
@@ -450,6 +473,7 @@ int main(void)
         cmocka_unit_test_setup(test_steady_connection_starts_over, setup),
         cmocka_unit_test_setup(test_closed_by_us, setup),
         cmocka_unit_test_setup(test_elsewhere, setup),
+        cmocka_unit_test_setup(test_other_waits, setup),
         cmocka_unit_test_setup(test_no_such_host, setup),
         cmocka_unit_test_setup(test_loopback_only, setup),
         cmocka_unit_test_setup(test_not_itself, setup),
