@@ -92,7 +92,7 @@ void discipline_limit(struct discipline *discipline, const struct discipline_lim
 int discipline_follow(struct discipline *discipline, const struct target *target);
 
 /* The group does not count this clock any more, or left it alone: keep
- * frequency and finish the slew, but do not claim to be synchronised. */
+ * frequency and finish the slew, but claim neither state nor bound. */
 void discipline_disown(struct discipline *discipline);
 
 /* Nobody tells the group's time any more (connection or quorum lost):

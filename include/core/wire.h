@@ -224,6 +224,9 @@ const char *sync_state_name(unsigned state);
 const char *clock_verdict_name(unsigned verdict);
 const char *bye_reason_name(unsigned reason);
 
+/* Does the group count a clock of this verdict as one of its own? */
+bool clock_verdict_is_in(unsigned verdict);
+
 /* Parts per 10^9 to femtoseconds per second and back. */
 int64_t wire_fs_from_ppb(double freq_ppb);
 double wire_ppb_from_fs(int64_t freq_fs);

@@ -51,7 +51,7 @@ void transport_free(struct transport *transport);
 
 /* Listens on a numeric IPv4 or IPv6 address ("0.0.0.0", "::", "fe80::1%eth0");
  * IPv6 sockets are V6ONLY, so both may be named.  0 or -errno (-EADDRINUSE,
- * -EACCES, -EADDRNOTAVAIL, -EPERM for a non-loopback address when
+ * -EACCES, -EPERM for a non-loopback address when
  * loopback_only, -EINVAL for a name).  Port 0: any free one. */
 int transport_listen(struct transport *transport, const char *address, uint16_t port);
 

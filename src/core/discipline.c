@@ -20,6 +20,7 @@ struct discipline {
     struct discipline_limits limits;
     struct target target;
     bool has_target;
+    bool disowned;    /* the group left this clock alone: its map says nothing any more */
     bool steering;    /* the kernel holds what we told it */
     bool was_in;      /* the first synchronisation is behind us */
     bool stepped;     /* the one step is used up */
@@ -71,6 +72,7 @@ int discipline_follow(struct discipline *discipline, const struct target *target
         return -ERANGE;
     discipline->target = *target;
     discipline->has_target = true;
+    discipline->disowned = false;
     discipline->steering = !target->hands_off;
     discipline->state = target->in ? SYNC_SYNCHRONISED : SYNC_UNSYNCHRONISED;
     discipline->was_in |= target->in;
@@ -79,6 +81,7 @@ int discipline_follow(struct discipline *discipline, const struct target *target
 
 void discipline_disown(struct discipline *discipline)
 {
+    discipline->disowned = true;
     discipline->state = SYNC_UNSYNCHRONISED;
 }
 
@@ -109,6 +112,8 @@ static int64_t bound_of(const struct discipline *discipline, int64_t outstanding
     int64_t asymmetry_ns = target->asymmetry_ns;
     double bound;
 
+    if (discipline->disowned)
+        return INT64_MAX;
     if (discipline->limits.asymmetry_max_ns >= 0 &&
         asymmetry_ns > discipline->limits.asymmetry_max_ns)
         asymmetry_ns = discipline->limits.asymmetry_max_ns;

@@ -20,6 +20,7 @@ struct master *master_new(const struct master_config *config, const struct readi
     master->config = *config;
     master->status.now = *now;
     master->next_raw_ns = now->raw_ns;
+    master->quiet_rounds = MASTER_FAST_ROUNDS_MAX;
     return master;
 }
 
@@ -47,6 +48,7 @@ void master_configure(struct master *master, const struct master_config *config)
 
     memcpy(fresh.name, master->config.name, sizeof fresh.name);
     memcpy(fresh.group, master->config.group, sizeof fresh.group);
+    master->interval_changed |= fresh.interval_ns != master->config.interval_ns;
     master->config = fresh;
     discipline_limit(master->discipline, &fresh.limits);
     /* In rounds of the new length neither a slave is silent yet nor a round far away. */

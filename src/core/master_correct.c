@@ -5,16 +5,11 @@
 
 #include <math.h>
 
-static bool is_in(enum clock_verdict verdict)
-{
-    return verdict == VERDICT_COUNTED || verdict == VERDICT_REFERENCE || verdict == VERDICT_NOISY;
-}
-
 /* A clock that is left alone keeps the map it has; so does one that is in while
  * too few are in to speak for the group: that is holdover. */
 static bool gets_map(const struct master *master, enum clock_verdict verdict)
 {
-    if (is_in(verdict))
+    if (clock_verdict_is_in(verdict))
         return master->quorum;
     return verdict == VERDICT_NEWCOMER || verdict == VERDICT_OBSERVER;
 }
@@ -96,13 +91,13 @@ static void correct_own(struct master *master)
         .offset_sd_ns = timestamp_round(master->average.phase_sd_ns),
         .freq_sd_ppb = master->average.rate_sd_ppb,
         .asymmetry_ns = timestamp_round(master->mean_delay_ns),
-        .in = is_in(verdict),
+        .in = clock_verdict_is_in(verdict),
         .hands_off = verdict == VERDICT_REFERENCE,
     };
 
     if (!master->formed || verdict == VERDICT_NO_QUORUM)
         return;
-    if (is_in(verdict) && !master->quorum)
+    if (clock_verdict_is_in(verdict) && !master->quorum)
         return;
     if (gets_map(master, verdict))
         (void)discipline_follow(master->discipline, &target);

@@ -187,7 +187,7 @@ static unsigned objection(struct master *master, const struct wire_hello *hello,
     return count_welcomed(master) >= master->config.max_slaves ? BYE_FULL : 0;
 }
 
-static void say_welcome(struct master *master, uint32_t slot, struct actions *actions)
+void master_peer_welcome(struct master *master, uint32_t slot, struct actions *actions)
 {
     struct peer *peer = &master->peers[slot];
     struct wire_frame frame = {.type = WIRE_WELCOME, .sequence = master_peer_sequence(peer)};
@@ -226,7 +226,7 @@ static void take_hello(struct master *master, uint32_t slot, const struct wire_h
     peer->reference = master_is_reference(master, hello->name);
     peer->welcomed = true;
     peer->answered_before = true;
-    say_welcome(master, slot, actions);
+    master_peer_welcome(master, slot, actions);
     note_peer(peer, NOTE_SLAVE_JOINED, actions);
     master_round_hurry(master, raw_ns);
 }

@@ -7,18 +7,33 @@
 #define REPLY_TIMEOUT_NS NS_PER_S
 #define DEADLINE_MARGIN_NS (100 * NS_PER_MS) /* a round is decided this long before the next one */
 #define FAST_INTERVAL_NS (500 * NS_PER_MS)
-#define FAST_ROUNDS 8
+#define FAST_ROUNDS 8 /* after somebody joined, or more while somebody is on the way */
+
+static bool is_on_its_way(const struct peer *peer)
+{
+    return peer->welcomed && !peer->standing.in && peer->standing.suspended == 0 &&
+           peer->standing.verdict != VERDICT_OBSERVER && peer->standing.verdict != VERDICT_SILENT;
+}
+
+static bool is_fast(const struct master *master)
+{
+    if (master->quiet_rounds < FAST_ROUNDS)
+        return true;
+    for (size_t i = 0; i < master->peer_count && master->quiet_rounds < MASTER_FAST_ROUNDS_MAX; i++)
+        if (is_on_its_way(&master->peers[i]))
+            return true;
+    return false;
+}
 
 int64_t master_round_interval(const struct master *master)
 {
-    if (master->fast_left > 0 && master->config.interval_ns > FAST_INTERVAL_NS)
+    if (is_fast(master) && master->config.interval_ns > FAST_INTERVAL_NS)
         return FAST_INTERVAL_NS;
     return master->config.interval_ns;
 }
 
 void master_round_hurry(struct master *master, int64_t raw_ns)
 {
-    master->fast_left = FAST_ROUNDS;
     master->quiet_rounds = 0;
     if (master->next_raw_ns > raw_ns + FAST_INTERVAL_NS)
         master->next_raw_ns = raw_ns + FAST_INTERVAL_NS;
@@ -33,8 +48,6 @@ static void begin(struct master *master, const struct reading *now)
     master->exchange = 0;
     master->exchanges = master->config.exchanges;
     master->quiet_rounds++;
-    if (master->fast_left > 0)
-        master->fast_left--;
     for (size_t i = 0; i < master->peer_count; i++) {
         struct peer *peer = &master->peers[i];
 
@@ -62,6 +75,8 @@ static void poll_everyone(struct master *master, const struct reading *now, stru
 
         if (!peer->welcomed)
             continue;
+        if (master->interval_changed)
+            master_peer_welcome(master, i, actions);
         frame.sequence = master_peer_sequence(peer);
         frame.poll.departure.sent = *now;
         frame.poll.round = master->round;
@@ -69,6 +84,7 @@ static void poll_everyone(struct master *master, const struct reading *now, stru
         peer->polls[master->exchange].sequence = frame.sequence;
         actions_send(actions, i, &frame);
     }
+    master->interval_changed = false;
     if (++master->exchange == master->exchanges)
         master->phase = PHASE_WAITING;
 }

@@ -7,6 +7,7 @@
 #include "core/estimator.h"
 #include "core/master.h"
 
+#define MASTER_FAST_ROUNDS_MAX 60 /* the fast phase after somebody joined is never longer */
 #define MASTER_FORM_ROUNDS 4 /* of measuring before the group gets its time */
 
 /* A clock's standing in the group; the master's own has one too. */
@@ -72,6 +73,8 @@ struct master {
     struct peer *peers; /* config.max_slaves at creation, and as many as ever seen */
     size_t peer_count;
 
+    bool interval_changed;     /* and the slaves do not know yet */
+
     enum phase phase;
     uint32_t round;
     unsigned exchange;         /* next to go out */
@@ -79,7 +82,6 @@ struct master {
     int64_t start_raw_ns;      /* of this round */
     int64_t deadline_raw_ns;   /* of its answers */
     int64_t next_raw_ns;       /* the next round's start */
-    unsigned fast_left;        /* rounds of the fast phase left */
 
     bool formed;               /* the group has a time */
     bool settled;              /* and had a quorum of clocks that are in since */
@@ -107,6 +109,8 @@ void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *
 void master_peer_close(struct master *master, uint32_t peer, enum bye_reason reason,
                        struct actions *actions);
 void master_peer_free(struct master *master);
+/* WELCOME, first and whenever the interval it told has changed. */
+void master_peer_welcome(struct master *master, uint32_t slot, struct actions *actions);
 uint32_t master_peer_sequence(struct peer *peer);
 bool master_is_reference(const struct master *master, const char *name);
 

@@ -151,8 +151,8 @@ static void take_welcome(struct slave *slave, const struct wire_welcome *welcome
 {
     struct session *session = &slave->session;
 
-    if (session->welcomed) {
-        refuse(slave, REFUSAL_TURN, actions);
+    if (session->welcomed) { /* said again because it changed */
+        session->interval_ns = welcome->interval_ns;
         return;
     }
     memcpy(session->name, welcome->name, sizeof session->name);
@@ -209,11 +209,6 @@ static enum refusal check_correct(const struct slave *slave, const struct wire_c
     return REFUSAL_NONE;
 }
 
-static bool verdict_is_in(unsigned verdict)
-{
-    return verdict == VERDICT_COUNTED || verdict == VERDICT_REFERENCE || verdict == VERDICT_NOISY;
-}
-
 static void note_verdict(struct slave *slave, const struct wire_correct *correct,
                          struct actions *actions)
 {
@@ -238,7 +233,7 @@ static enum refusal follow(struct slave *slave, const struct wire_correct *corre
                             .offset_sd_ns = correct->offset_sd_ns,
                             .freq_sd_ppb = wire_ppb_from_fs(correct->freq_sd_fs),
                             .asymmetry_ns = correct->asymmetry_ns,
-                            .in = verdict_is_in(correct->verdict),
+                            .in = clock_verdict_is_in(correct->verdict),
                             .hands_off = correct->verdict == VERDICT_REFERENCE};
 
     if (discipline_follow(slave->discipline, &target) < 0)
@@ -270,7 +265,7 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
     if (!correct->has_map &&
         (correct->verdict == VERDICT_NO_QUORUM || correct->state == SYNC_HOLDOVER))
         discipline_hold(slave->discipline);
-    else if (!correct->has_map && !verdict_is_in(correct->verdict))
+    else if (!correct->has_map && !clock_verdict_is_in(correct->verdict))
         discipline_disown(slave->discipline);
     note_verdict(slave, correct, actions);
     note = note_master(slave, NOTE_CORRECTION, actions);

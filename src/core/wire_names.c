@@ -67,3 +67,8 @@ const char *bye_reason_name(unsigned reason)
     _Static_assert(COUNT(words) == BYE_COUNT_, "a word for every reason");
     return word(words, COUNT(words), reason);
 }
+
+bool clock_verdict_is_in(unsigned verdict)
+{
+    return verdict == VERDICT_COUNTED || verdict == VERDICT_REFERENCE || verdict == VERDICT_NOISY;
+}

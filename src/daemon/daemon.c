@@ -41,9 +41,13 @@ static struct reading read_clock(struct daemon *daemon)
     struct reading now = {0};
     int r = clock_read(daemon->clock, &now);
 
-    if (r < 0)
-        journal_errno(r, "Cannot read the clock: %m");
-    return now;
+    if (r >= 0 && (!timestamp_valid(now.raw_ns) || !timestamp_valid(now.total_ns)))
+        r = -ERANGE;
+    if (r >= 0)
+        return now;
+    journal_errno(r, "Cannot use the time the clock shows (from 1970 to 2116 it can be): %m");
+    sd_event_exit(daemon->loop, EXIT_ERROR);
+    return (struct reading){0};
 }
 
 /* What was just sent, told back to the machine with its departure stamp. */
@@ -300,11 +304,13 @@ static int listen_everywhere(struct daemon *daemon)
         const char *address = config->master.listen[i];
         int r = transport_listen(daemon->transport, address, (uint16_t)config->master.port);
 
-        if (r < 0)
-            failure = journal_errno(r, "Cannot listen on %s port %d: %m", address,
-                                    (int)config->master.port);
-        else
-            working++;
+        working += r >= 0;
+        if (r >= 0)
+            continue;
+        failure = r;
+        journal_say(LOG_WARNING, &(struct journal_fields){.error = -r},
+                    "Cannot listen on %s port %d: %s.", address, (int)config->master.port,
+                    strerror(-r));
     }
     return working > 0 ? 0 : failure;
 }

@@ -56,7 +56,7 @@ static const char *reason_clause(unsigned reason)
     case BYE_PROTOCOL:
         return "what came is not the berkeley protocol";
     case BYE_TIMEOUT:
-        return "it was silent for too long";
+        return "nothing was heard for too long";
     case BYE_FLOOD:
         return "it sent far more frames than the protocol needs";
     case BYE_NAME:
@@ -366,14 +366,19 @@ void narrator_tell(const struct note *note)
         tellers[note->kind](note);
 }
 
+static bool is_excluded(unsigned verdict)
+{
+    return verdict == VERDICT_FAR || verdict == VERDICT_FAST || verdict == VERDICT_SUSPENDED;
+}
+
 /* What the clock does, as far as anything is known of it. */
 static const char *course(const struct summary *summary, char text[NARRATOR_STATUS_SIZE])
 {
     if (summary->verdict == VERDICT_REFERENCE)
         snprintf(text, NARRATOR_STATUS_SIZE, "a reference, left alone");
     else if (summary->bound_ns == INT64_MAX)
-        snprintf(text, NARRATOR_STATUS_SIZE, "%s, no group time yet",
-                 sync_state_name(summary->state));
+        snprintf(text, NARRATOR_STATUS_SIZE, "%s, %s", sync_state_name(summary->state),
+                 is_excluded(summary->verdict) ? "excluded from the group" : "no group time yet");
     else
         snprintf(text, NARRATOR_STATUS_SIZE, "%s%s: offset %s, bound %s",
                  sync_state_name(summary->state),

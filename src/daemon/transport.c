@@ -280,6 +280,23 @@ static int listener_dispatch(sd_event_source *source, int listening, uint32_t ev
     return 0;
 }
 
+/* At boot an address may come later than we do. */
+static int bind_even_early(int fd, const union address *address, socklen_t size)
+{
+    const int yes = 1;
+    bool v6 = address->any.sa_family == AF_INET6;
+    int r = bind(fd, &address->any, size) < 0 ? -errno : 0;
+
+    if (r != -EADDRNOTAVAIL)
+        return r;
+    if (setsockopt(fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_FREEBIND : IP_FREEBIND, &yes,
+                   sizeof(yes)) < 0 ||
+        bind(fd, &address->any, size) < 0)
+        return r;
+    journal_notice("An address to listen on is not on this machine (yet); listening all the same.");
+    return 0;
+}
+
 static int listener_open(struct listener *listener, const union address *address, socklen_t size)
 {
     const int yes = 1;
@@ -297,9 +314,10 @@ static int listener_open(struct listener *listener, const union address *address
     if (address->any.sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) < 0)
         return -errno;
-    if (bind(fd, &address->any, size) < 0 || listen(fd, SOMAXCONN) < 0)
-        return -errno;
-    return 0;
+    r = bind_even_early(fd, address, size);
+    if (r < 0)
+        return r;
+    return listen(fd, SOMAXCONN) < 0 ? -errno : 0;
 }
 
 static int listener_watch(struct listener *listener)

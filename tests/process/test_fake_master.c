@@ -177,7 +177,7 @@ static struct scene scenes[] = {
     {.name = "garbage", .greet = greet_garbage, .visits_least = 4, .grows = true,
      .lines = {"No connection with " FROM ": what came is not the berkeley protocol"}},
     {.name = "one who says nothing", .visits_least = 2, .bye = BYE_TIMEOUT,
-     .lines = {"No connection with " FROM ": it was silent for too long"}},
+     .lines = {"No connection with " FROM ": nothing was heard for too long"}},
     {.name = "WELCOME of another group", .greet = greet_stranger, .visits_least = 4,
      .grows = true, .bye = BYE_GROUP,
      .lines = {"No connection with stranger \\(" FROM "\\): it belongs to another group"}},

@@ -311,9 +311,9 @@ static void act_crowd(struct scene *scene)
 
 static struct scene scenes[] = {
     {.name = "a half-open connection", .act = act_half_open, .bye = BYE_TIMEOUT,
-     .closed_least = 1, .lines = {"No connection with " FROM ": it was silent for too long"}},
+     .closed_least = 1, .lines = {"No connection with " FROM ": nothing was heard for too long"}},
     {.name = "a HELLO that never ends", .act = act_trickle, .bye = BYE_TIMEOUT,
-     .closed_least = 1, .lines = {"No connection with " FROM ": it was silent for too long"}},
+     .closed_least = 1, .lines = {"No connection with " FROM ": nothing was heard for too long"}},
     {.name = "a HELLO byte by byte", .act = act_bytewise,
      .lines = {"Slave bytewise joined from " FROM}},
     {.name = "random bytes", .act = act_random, .closed_least = 10, .lines = {NOT_OURS}},
@@ -323,7 +323,7 @@ static struct scene scenes[] = {
      .lines = {"No connection with " FROM ": the two speak different versions"}},
     {.name = "a port scan", .act = act_scan},
     {.name = "HELLO, then silence", .act = act_silent, .bye = BYE_TIMEOUT, .closed_least = 1,
-     .lines = {"Slave silent joined from " FROM, "Slave silent left: it was silent for too long"}},
+     .lines = {"Slave silent joined from " FROM, "Slave silent left: nothing was heard for too long"}},
     {.name = "HELLO, then never reading", .act = act_deaf,
      .lines = {"Slave deaf joined from " FROM}},
     {.name = "a flood of valid frames", .act = act_flood, .closed_least = 2,
