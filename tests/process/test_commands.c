@@ -100,7 +100,7 @@ static void test_port_in_use(void **state)
                                         .notify = notify});
     assert_int_equal(process_wait_exit(process, SECONDS), 1);
     snprintf(regex, sizeof regex,
-             "^berkeleyd: Cannot listen on 127\\.0\\.0\\.1 port %u: Address already in use$", port);
+             "^berkeleyd: Cannot listen on 127\\.0\\.0\\.1 port %u: Address already in use\\.$", port);
     assert_int_equal(process_count_lines(process, regex), 1);
     assert_int_equal(process_count_lines(process, "^"), 1);
     assert_int_equal(notify_count(notify, "READY=1"), 0);

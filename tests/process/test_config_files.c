@@ -139,13 +139,13 @@ static void test_unreadable(void **state)
 
     assert_int_equal(chmod(path, 0), 0);
     expect_line(start_as_nobody(*state, "--check", path), 77,
-                "berkeleyd: %s: found no permission to read it; allowed is a readable file.\n",
+                "berkeleyd: %s: found no permission to read it; allowed is a readable file\n",
                 path);
     assert_int_equal(chmod(path, 0644), 0);
     other = setup_override(*state, path, "group = \"secret\";\n");
     assert_int_equal(chmod(other, 0), 0);
     expect_line(start_as_nobody(*state, "--master", path), 77,
-                "berkeleyd: %s: found no permission to read it; allowed is a readable file.\n",
+                "berkeleyd: %s: found no permission to read it; allowed is a readable file\n",
                 other);
 }
 
