@@ -33,14 +33,6 @@ void master_free(struct master *master)
     free(master);
 }
 
-bool master_is_reference(const struct master *master, const char *name)
-{
-    for (size_t i = 0; i < MASTER_REFERENCES_MAX; i++)
-        if (master->config.references[i][0] && strcmp(master->config.references[i], name) == 0)
-            return true;
-    return false;
-}
-
 void master_configure(struct master *master, const struct master_config *config)
 {
     struct master_config fresh = *config;

@@ -9,6 +9,7 @@
 
 /* What a clock may claim: leaves the group's time room to go on without overflow. */
 #define PHASE_LIMIT_NS (TIMESTAMP_LIMIT_NS - 1000000 * NS_PER_S)
+#define SUSPEND_ROUNDS 4 /* an excluded clock is left alone for so many */
 #define RATE_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
 
 struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot, size_t i)
@@ -134,4 +135,35 @@ struct note *master_note_clock(const struct master *master, const struct peer *p
         memcpy(note->address, peer->address, sizeof note->address);
     note->round = master->round;
     return note;
+}
+
+void master_exclude(struct master *master, const struct ballot *ballot, size_t i,
+                    struct actions *actions)
+{
+    const struct average_clock *clock = &ballot->clocks[i];
+    struct standing *standing = master_ballot_standing(master, ballot, i);
+    struct note *note = master_note_clock(master, ballot->peers[i], NOTE_CLOCK_EXCLUDED, actions);
+
+    standing->in = false;
+    standing->censured = false;
+    standing->suspended = SUSPEND_ROUNDS;
+    note->verdict = (uint8_t)clock->verdict;
+    note->offset_ns = clock->phase_ns - master->average.phase_ns;
+    note->freq_ppb = clock->rate_ppb - master->average.rate_ppb;
+    note->limit_ns = master->average.gate_ns;
+    note->count = SUSPEND_ROUNDS;
+}
+
+void master_adopt(struct master *master, const struct ballot *ballot, const struct average *average)
+{
+    double delay_ns = 0;
+
+    master->average = *average;
+    master->group = (struct map){.raw_ns = ballot->raw_ns,
+                                 .total_ns = average->phase_ns,
+                                 .freq_ppb = average->rate_ppb};
+    for (size_t i = 0; i < ballot->count; i++)
+        if (ballot->peers[i] && ballot->clocks[i].verdict == VERDICT_COUNTED)
+            delay_ns += ballot->peers[i]->estimate.delay_ns;
+    master->mean_delay_ns = average->members ? delay_ns / average->members : 0;
 }

@@ -77,7 +77,7 @@ static void correct_peer(struct master *master, uint32_t slot, const struct read
     correct->present = (uint16_t)master->present;
     if (master->formed)
         fill_map(master, peer, now->raw_ns, correct);
-    frame.sequence = master_peer_sequence(peer);
+    frame.sequence = master_next_sequence(peer);
     actions_send(actions, slot, &frame);
 }
 

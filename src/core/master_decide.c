@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUSPEND_ROUNDS 4     /* an excluded clock is left alone for so many */
 #define NEAR_MISS 4          /* gates */
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
@@ -36,23 +35,6 @@ static void settle_jumps(struct master *master, struct actions *actions)
         }
         peer->jumped = false;
     }
-}
-
-void master_exclude(struct master *master, const struct ballot *ballot, size_t i,
-                    struct actions *actions)
-{
-    const struct average_clock *clock = &ballot->clocks[i];
-    struct standing *standing = master_ballot_standing(master, ballot, i);
-    struct note *note = master_note_clock(master, ballot->peers[i], NOTE_CLOCK_EXCLUDED, actions);
-
-    standing->in = false;
-    standing->censured = false;
-    standing->suspended = SUSPEND_ROUNDS;
-    note->verdict = (uint8_t)clock->verdict;
-    note->offset_ns = clock->phase_ns - master->average.phase_ns;
-    note->freq_ppb = clock->rate_ppb - master->average.rate_ppb;
-    note->limit_ns = master->average.gate_ns;
-    note->count = SUSPEND_ROUNDS;
 }
 
 static void admit(struct master *master, const struct ballot *ballot, size_t i,
@@ -136,20 +118,6 @@ static void settle(struct master *master, const struct ballot *ballot, struct ac
         else if (clock->verdict == VERDICT_COUNTED || clock->verdict == VERDICT_NEWCOMER)
             settle_other(master, ballot, i, actions);
     }
-}
-
-void master_adopt(struct master *master, const struct ballot *ballot, const struct average *average)
-{
-    double delay_ns = 0;
-
-    master->average = *average;
-    master->group = (struct map){.raw_ns = ballot->raw_ns,
-                                 .total_ns = average->phase_ns,
-                                 .freq_ppb = average->rate_ppb};
-    for (size_t i = 0; i < ballot->count; i++)
-        if (ballot->peers[i] && ballot->clocks[i].verdict == VERDICT_COUNTED)
-            delay_ns += ballot->peers[i]->estimate.delay_ns;
-    master->mean_delay_ns = average->members ? delay_ns / average->members : 0;
 }
 
 /* Enough voters, but no majority among them: nobody is moved; and if it stays

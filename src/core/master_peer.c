@@ -16,13 +16,6 @@ void master_peer_free(struct master *master)
     free(master->peers);
 }
 
-uint32_t master_peer_sequence(struct peer *peer)
-{
-    if (++peer->sequence == 0)
-        peer->sequence = 1;
-    return peer->sequence;
-}
-
 static struct peer *find(struct master *master, uint32_t peer)
 {
     if (peer >= master->peer_count || !master->peers[peer].up)
@@ -54,7 +47,7 @@ static void dismiss(struct master *master, uint32_t slot, enum bye_reason reason
                     struct actions *actions)
 {
     struct peer *peer = &master->peers[slot];
-    struct wire_frame frame = {.type = WIRE_BYE, .sequence = master_peer_sequence(peer)};
+    struct wire_frame frame = {.type = WIRE_BYE, .sequence = master_next_sequence(peer)};
 
     frame.bye.reason = (uint8_t)reason;
     actions_send(actions, slot, &frame);
@@ -190,7 +183,7 @@ static unsigned objection(struct master *master, const struct wire_hello *hello,
 void master_peer_welcome(struct master *master, uint32_t slot, struct actions *actions)
 {
     struct peer *peer = &master->peers[slot];
-    struct wire_frame frame = {.type = WIRE_WELCOME, .sequence = master_peer_sequence(peer)};
+    struct wire_frame frame = {.type = WIRE_WELCOME, .sequence = master_next_sequence(peer)};
 
     frame.welcome.minor = peer->minor;
     frame.welcome.state = (uint8_t)discipline_state(master->discipline);
@@ -228,7 +221,7 @@ static void take_hello(struct master *master, uint32_t slot, const struct wire_h
     peer->answered_before = true;
     master_peer_welcome(master, slot, actions);
     note_peer(peer, NOTE_SLAVE_JOINED, actions);
-    master_round_hurry(master, raw_ns);
+    master_hurry(master, raw_ns);
 }
 
 static enum refusal check_reply(const struct master *master, const struct peer *peer,

@@ -6,7 +6,6 @@
 #define EXCHANGE_GAP_NS (20 * NS_PER_MS)  /* between the exchanges of a round: longer than a queue lives */
 #define REPLY_TIMEOUT_NS NS_PER_S
 #define DEADLINE_MARGIN_NS (100 * NS_PER_MS) /* a round is decided this long before the next one */
-#define FAST_INTERVAL_NS (500 * NS_PER_MS)
 #define FAST_ROUNDS 8 /* after somebody joined, or more while somebody is on the way */
 
 static bool is_on_its_way(const struct peer *peer)
@@ -25,23 +24,16 @@ static bool is_fast(const struct master *master)
     return false;
 }
 
-int64_t master_round_interval(const struct master *master)
+static int64_t round_interval(const struct master *master)
 {
-    if (is_fast(master) && master->config.interval_ns > FAST_INTERVAL_NS)
-        return FAST_INTERVAL_NS;
+    if (is_fast(master) && master->config.interval_ns > MASTER_FAST_INTERVAL_NS)
+        return MASTER_FAST_INTERVAL_NS;
     return master->config.interval_ns;
-}
-
-void master_round_hurry(struct master *master, int64_t raw_ns)
-{
-    master->quiet_rounds = 0;
-    if (master->next_raw_ns > raw_ns + FAST_INTERVAL_NS)
-        master->next_raw_ns = raw_ns + FAST_INTERVAL_NS;
 }
 
 static void begin(struct master *master, const struct reading *now)
 {
-    int64_t interval_ns = master_round_interval(master);
+    int64_t interval_ns = round_interval(master);
     int64_t wait_ns;
 
     master->round++;
@@ -77,7 +69,7 @@ static void poll_everyone(struct master *master, const struct reading *now, stru
             continue;
         if (master->interval_changed)
             master_peer_welcome(master, i, actions);
-        frame.sequence = master_peer_sequence(peer);
+        frame.sequence = master_next_sequence(peer);
         frame.poll.departure.sent = *now;
         frame.poll.round = master->round;
         frame.poll.exchange = (uint8_t)master->exchange;

@@ -7,6 +7,7 @@
 #include "core/estimator.h"
 #include "core/master.h"
 
+#define MASTER_FAST_INTERVAL_NS (500 * NS_PER_MS)
 #define MASTER_FAST_ROUNDS_MAX 60 /* the fast phase after somebody joined is never longer */
 #define MASTER_FORM_ROUNDS 4 /* of measuring before the group gets its time */
 
@@ -100,6 +101,14 @@ struct master {
     double freq_ppb; /* ordered */
 };
 
+/* The parts, each calling only those above it. */
+
+/* master_state.c */
+bool master_is_reference(const struct master *master, const char *name);
+uint32_t master_next_sequence(struct peer *peer);
+/* A slave joined: soon the next rounds, and several. */
+void master_hurry(struct master *master, int64_t raw_ns);
+
 /* master_peer.c */
 void master_peer_up(struct master *master, const struct event *event, struct actions *actions);
 void master_peer_down(struct master *master, const struct event *event, struct actions *actions);
@@ -111,20 +120,8 @@ void master_peer_close(struct master *master, uint32_t peer, enum bye_reason rea
 void master_peer_free(struct master *master);
 /* WELCOME, first and whenever the interval it told has changed. */
 void master_peer_welcome(struct master *master, uint32_t slot, struct actions *actions);
-uint32_t master_peer_sequence(struct peer *peer);
-bool master_is_reference(const struct master *master, const char *name);
 
-/* master_round.c */
-void master_round_wake(struct master *master, const struct reading *now, struct actions *actions);
-/* All who are waited for have answered: the round need not wait longer. */
-bool master_round_complete(const struct master *master);
-int64_t master_round_wake_at(const struct master *master);
-/* A slave joined: soon the next rounds, and several. */
-void master_round_hurry(struct master *master, int64_t raw_ns);
-int64_t master_round_interval(const struct master *master);
-
-/* master_ballot.c */
-/* The clocks of one round. */
+/* master_ballot.c: the clocks of one round. */
 struct ballot {
     struct average_clock *clocks;
     struct peer **peers;         /* NULL: the master's own */
@@ -144,18 +141,26 @@ struct note *master_note_group(const struct master *master, enum note_kind kind,
 struct note *master_note_clock(const struct master *master, const struct peer *peer,
                                enum note_kind kind, struct actions *actions);
 
-/* master_form.c: a group without a time gets one if its clocks allow it. */
-void master_form(struct master *master, struct ballot *ballot, struct actions *actions);
-
-/* master_decide.c */
+/* Out of the group, named, and left alone for some rounds. */
 void master_exclude(struct master *master, const struct ballot *ballot, size_t i,
                     struct actions *actions);
 /* Makes an average the group's time. */
 void master_adopt(struct master *master, const struct ballot *ballot,
                   const struct average *average);
-void master_decide(struct master *master, const struct reading *now, struct actions *actions);
+
+/* master_form.c: a group without a time gets one if its clocks allow it. */
+void master_form(struct master *master, struct ballot *ballot, struct actions *actions);
 
 /* master_correct.c */
 void master_correct(struct master *master, const struct reading *now, struct actions *actions);
+
+/* master_decide.c */
+void master_decide(struct master *master, const struct reading *now, struct actions *actions);
+
+/* master_round.c */
+void master_round_wake(struct master *master, const struct reading *now, struct actions *actions);
+/* All who are waited for have answered: the round need not wait longer. */
+bool master_round_complete(const struct master *master);
+int64_t master_round_wake_at(const struct master *master);
 
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "master_state.h"
+
+#include <string.h>
+
+bool master_is_reference(const struct master *master, const char *name)
+{
+    for (size_t i = 0; i < MASTER_REFERENCES_MAX; i++)
+        if (master->config.references[i][0] && strcmp(master->config.references[i], name) == 0)
+            return true;
+    return false;
+}
+
+uint32_t master_next_sequence(struct peer *peer)
+{
+    if (++peer->sequence == 0)
+        peer->sequence = 1;
+    return peer->sequence;
+}
+
+void master_hurry(struct master *master, int64_t raw_ns)
+{
+    master->quiet_rounds = 0;
+    if (master->next_raw_ns > raw_ns + MASTER_FAST_INTERVAL_NS)
+        master->next_raw_ns = raw_ns + MASTER_FAST_INTERVAL_NS;
+}
