@@ -48,7 +48,8 @@ void master_configure(struct master *master, const struct master_config *config)
         master->next_raw_ns = now_ns + fresh.interval_ns;
     for (size_t i = 0; i < master->peer_count; i++) {
         master->peers[i].reference = master_is_reference(master, master->peers[i].name);
-        master->peers[i].heard_raw_ns = now_ns;
+        if (master->peers[i].welcomed)
+            master->peers[i].heard_raw_ns = now_ns;
     }
 }
 
@@ -116,7 +117,8 @@ void master_handle(struct master *master, const struct event *event, struct acti
         take_stop(master, actions);
         break;
     }
-    if (master->phase == PHASE_WAITING && master_round_complete(master))
+    if (event->kind != EVENT_STOP && master->phase == PHASE_WAITING &&
+        master_round_complete(master))
         master_round_wake(master, &event->now, actions);
 }
 

@@ -153,6 +153,7 @@ static void take_welcome(struct slave *slave, const struct wire_welcome *welcome
 
     if (session->welcomed) { /* said again because it changed */
         session->interval_ns = welcome->interval_ns;
+        slave->mapped_raw_ns = raw_ns; /* the map of a long round is not old in short ones */
         return;
     }
     memcpy(session->name, welcome->name, sizeof session->name);

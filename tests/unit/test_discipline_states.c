@@ -2,6 +2,7 @@
 /* Synchronised, held over, disowned, suspended, observed. */
 #include "core/discipline.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,8 +101,33 @@ static void the_disowned_finish_and_claim_nothing(void **state)
     assert_true(outcome.steer);
     assert_int_equal(outcome.order.slew_ns, 5000);
     assert_false(outcome.order.synchronised);
+    assert_int_equal(outcome.order.maxerror_ns, INT64_MAX);
     discipline_hold(discipline);
     assert_int_equal(discipline_state(discipline), SYNC_UNSYNCHRONISED);
+    discipline_free(discipline);
+}
+
+/* Neither time nor holdover brings it back, only a map that can be followed. */
+static void the_disowned_have_no_bound_until_the_next_map(void **state)
+{
+    (void)state;
+    const struct reading now = {RAW_NS + NS_PER_S, TOTAL_NS};
+    struct target impossible = target_ahead(0, true);
+    struct discipline *discipline = fresh();
+
+    impossible.offset_sd_ns = -1;
+    follow(discipline, 0, true);
+    rest(discipline, RAW_NS);
+    assert_true(discipline_bound(discipline, &now) < MS);
+    discipline_disown(discipline);
+    assert_int_equal(discipline_bound(discipline, &now), INT64_MAX);
+    discipline_hold(discipline);
+    assert_int_equal(rest(discipline, now.raw_ns).order.maxerror_ns, INT64_MAX);
+    assert_int_equal(discipline_follow(discipline, &impossible), -ERANGE);
+    assert_int_equal(discipline_bound(discipline, &now), INT64_MAX);
+    follow(discipline, 0, false);
+    assert_true(discipline_bound(discipline, &now) < MS);
+    assert_true(rest(discipline, now.raw_ns).order.maxerror_ns < MS);
     discipline_free(discipline);
 }
 
@@ -158,6 +184,7 @@ int main(void)
         cmocka_unit_test(holdover_ages_and_ends),
         cmocka_unit_test(a_map_ends_holdover_and_its_age),
         cmocka_unit_test(the_disowned_finish_and_claim_nothing),
+        cmocka_unit_test(the_disowned_have_no_bound_until_the_next_map),
         cmocka_unit_test(a_clock_not_in_is_steered_but_not_synchronised),
         cmocka_unit_test(observed_clocks_are_left_alone),
     };

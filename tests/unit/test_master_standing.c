@@ -169,6 +169,31 @@ static void four_gates_away_is_no_near_miss(void **state)
     }
 }
 
+static void who_is_excluded_knows_no_bound(void **state)
+{
+    (void)state;
+    struct group group;
+    struct summary summary;
+
+    settled(&group);
+    group.nodes[2].lie_ns = 10 * NS_PER_MS;
+    run_rounds(&group, 1);
+    assert_int_equal(excluded(&group), 1);
+    for (unsigned i = 0; i < group.count; i++) {
+        group_summary(&group, i, &summary);
+        assert_int_equal(summary.bound_ns == INT64_MAX, i == 2);
+        assert_int_equal(group.nodes[i].order.maxerror_ns == INT64_MAX, i == 2);
+    }
+    group.nodes[2].lie_ns = 0;
+    run_rounds(&group, SUSPENDED_ROUNDS);
+    group_summary(&group, 2, &summary);
+    assert_int_equal(summary.bound_ns, INT64_MAX);
+    run_rounds(&group, 1);
+    group_summary(&group, 2, &summary);
+    assert_true(summary.bound_ns < NS_PER_MS);
+    group_free(&group);
+}
+
 /* Out for its lie, then so near the group; returns when it may come again. */
 static int64_t banish(struct group *group, int64_t near_ns)
 {
@@ -318,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_second_near_miss_in_a_row_excludes),
         cmocka_unit_test(a_counted_round_makes_up_for_a_near_miss),
         cmocka_unit_test(four_gates_away_is_no_near_miss),
+        cmocka_unit_test(who_is_excluded_knows_no_bound),
         cmocka_unit_test(a_newcomer_is_in_when_it_is_well_inside),
         cmocka_unit_test(a_newcomer_on_a_noisier_link_is_judged_by_its_own_sd),
         cmocka_unit_test(who_cannot_tell_abstains),

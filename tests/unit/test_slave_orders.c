@@ -156,6 +156,37 @@ static void a_reference_is_not_steered_but_tells_all(void **state)
     probe_free(&probe);
 }
 
+static int64_t replied_bound(struct probe *probe)
+{
+    struct wire_frame frame;
+
+    probe_frame(probe, 0, (struct wire_frame){.type = WIRE_POLL});
+    assert_true(probe_sent(probe, 0, WIRE_REPLY, &frame));
+    return frame.reply.bound_ns;
+}
+
+static void an_excluded_clock_replies_no_bound(void **state)
+{
+    (void)state;
+    struct wire_frame frame;
+    struct probe probe;
+
+    welcomed(&probe);
+    probe_frame(&probe, 0, correct(&probe, VERDICT_COUNTED, ORDERED_PPB));
+    assert_true(replied_bound(&probe) < NS_PER_S);
+    frame = correct(&probe, VERDICT_FAR, ORDERED_PPB);
+    frame.correct.round = 2;
+    frame.correct.has_map = 0;
+    probe_frame(&probe, 0, frame);
+    assert_int_equal(probe_note(&probe, NOTE_CORRECTION)->bound_ns, INT64_MAX);
+    assert_int_equal(replied_bound(&probe), INT64_MAX);
+    frame = correct(&probe, VERDICT_NEWCOMER, ORDERED_PPB);
+    frame.correct.round = 3;
+    probe_frame(&probe, 0, frame);
+    assert_true(replied_bound(&probe) < NS_PER_S);
+    probe_free(&probe);
+}
+
 /* Before WELCOME it is a refusal, after it a loss. */
 static void a_lost_connection_says_why(void **state)
 {
@@ -189,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_map_changes_nothing_before_the_tick),
         cmocka_unit_test(a_frequency_beyond_the_kernel_is_told_as_ordered),
         cmocka_unit_test(a_reference_is_not_steered_but_tells_all),
+        cmocka_unit_test(an_excluded_clock_replies_no_bound),
         cmocka_unit_test(a_lost_connection_says_why),
     };
 
