@@ -117,19 +117,21 @@ static struct process *start_as_nobody(struct harness *harness, const char *role
 {
     const char *built = harness_built(harness, "BERKELEYD", "berkeleyd");
     const char *program = harness_path(harness, "berkeleyd");
-    char command[512];
+    char command[512], counters[512];
 
     if (geteuid() != 0)
         return process_start(harness, role, "-c", path, NULL);
-    /* Where that one may go. */
+    /* Where that one may go, and leave its counters if it has any. */
     snprintf(command, sizeof command, "cp '%s' '%s'", built, program);
-    assert_int_equal(chmod(harness_directory(harness), 0755), 0);
+    snprintf(counters, sizeof counters, "GCOV_PREFIX=%s", harness_directory(harness));
+    assert_int_equal(chmod(harness_directory(harness), 0777), 0);
     assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
     return process_spawn(harness, &(struct process_options){
                                       .program = "/usr/bin/setpriv",
                                       .arguments = (const char *const[]){
                                           "--reuid=" NOBODY, "--regid=" NOBODY, "--clear-groups",
-                                          "--inh-caps=-all", program, role, "-c", path, NULL}});
+                                          "--inh-caps=-all", program, role, "-c", path, NULL},
+                                      .environment = (const char *const[]){counters, NULL}});
 }
 
 static void test_unreadable(void **state)
