@@ -95,7 +95,7 @@ coverage: ## lines run by the tests; fails below 95 % of src/core or 85 % of src
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 run-instrumented
 	@sh tests/coverage $(BUILD)/coverage src/core:95 src:85
 
-VALGRIND_TEST ?= $(firstword $(process_tests))
+VALGRIND_TEST ?= $(BUILD)/tests/process/test_journald
 .PHONY: valgrind
 valgrind: tests ## one process test with all its programs under valgrind
 	@sh tests/valgrind $(BUILD)/valgrind $(VALGRIND_TEST)
