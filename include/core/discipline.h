@@ -53,7 +53,6 @@ struct order {
 /* What the group asks of this clock; from CORRECT, or from the master itself. */
 struct target {
     struct map map;
-    int64_t correction_ns;
     int64_t offset_sd_ns;
     double freq_sd_ppb;
     int64_t asymmetry_ns;

@@ -17,7 +17,13 @@ struct standing *master_ballot_standing(struct master *master, const struct ball
     return ballot->peers[i] ? &ballot->peers[i]->standing : &master->own;
 }
 
-/* p = theta + A and r = (1 + f)(1 + phi) - 1 of a slave at the ballot's instant.
+/* r = (1 + f)(1 + phi) - 1 */
+double master_rate(double freq_ppb, double steered_ppb)
+{
+    return freq_ppb + steered_ppb + freq_ppb * steered_ppb / 1e9;
+}
+
+/* p = theta + A and r of a slave at the ballot's instant.
  * phi came from an earlier estimate of f, whose error is ours and not the slave's. */
 static bool measure(struct peer *peer, const struct ballot *ballot, struct average_clock *clock)
 {
@@ -34,7 +40,7 @@ static bool measure(struct peer *peer, const struct ballot *ballot, struct avera
         return false;
     *clock = (struct average_clock){
         .phase_ns = phase_ns,
-        .rate_ppb = estimate->freq_ppb + peer->freq_ppb + estimate->freq_ppb * peer->freq_ppb / 1e9,
+        .rate_ppb = master_rate(estimate->freq_ppb, peer->freq_ppb),
         .phase_sd_ns = estimate->offset_sd_ns,
         .rate_sd_ppb = hypot(estimate->freq_sd_ppb, peer->given_sd_ppb),
         .votes = peer->standing.in || peer->reference,

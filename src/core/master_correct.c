@@ -87,7 +87,6 @@ static void correct_own(struct master *master)
     enum clock_verdict verdict = master->own.verdict;
     const struct target target = {
         .map = master->group,
-        .correction_ns = 0,
         .offset_sd_ns = timestamp_round(master->average.phase_sd_ns),
         .freq_sd_ppb = master->average.rate_sd_ppb,
         .asymmetry_ns = timestamp_round(master->mean_delay_ns),

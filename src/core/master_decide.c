@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define NEAR_MISS 4          /* gates */
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
@@ -139,7 +137,7 @@ static void dispute(struct master *master, const struct ballot *ballot, struct a
 
 /* Until the first clocks are in nobody votes, and the group's rate is still that of
  * its first seconds.  By now the founders' own frequencies are known better; what
- * each was told meanwhile must not matter: r = mean (1 + f)(1 + phi_0) - 1. */
+ * each was told meanwhile must not matter: it is the rate they had then that counts. */
 static void refine_rate(struct master *master, const struct ballot *ballot)
 {
     double sum_ppb = 0;
@@ -152,7 +150,7 @@ static void refine_rate(struct master *master, const struct ballot *ballot)
         if (!standing->founder)
             continue;
         founders++;
-        sum_ppb += freq_ppb + standing->founding_ppb + freq_ppb * standing->founding_ppb / 1e9;
+        sum_ppb += master_rate(freq_ppb, standing->founding_ppb);
     }
     if (founders < master->config.quorum)
         return;
@@ -227,22 +225,19 @@ static void publish(struct master *master, const struct ballot *ballot)
         struct standing *standing = master_ballot_standing(master, ballot, i);
 
         standing->verdict = ballot->clocks[i].verdict;
-        standing->phase_ns = ballot->clocks[i].phase_ns;
-        standing->rate_ppb = ballot->clocks[i].rate_ppb;
         master->counted += standing->verdict == VERDICT_COUNTED ||
                            standing->verdict == VERDICT_REFERENCE;
     }
 }
 
 static void note_round(const struct master *master, const struct ballot *ballot,
-                       struct actions *actions)
+                       const struct reading *now, struct actions *actions)
 {
     struct note *note = master_note_group(master, NOTE_ROUND, actions);
 
     note->offset_ns = master_ballot_spread(ballot);
     note->state = (uint8_t)discipline_state(master->discipline);
-    note->correction_ns =
-        map_total_at(&master->group, ballot->raw_ns) - master->own.phase_ns;
+    note->correction_ns = map_total_at(&master->group, now->raw_ns) - now->total_ns;
 }
 
 void master_decide(struct master *master, const struct reading *now, struct actions *actions)
@@ -262,7 +257,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         publish(master, &ballot);
         master_correct(master, now, actions);
         if (master->formed)
-            note_round(master, &ballot, actions);
+            note_round(master, &ballot, now, actions);
     }
     master_ballot_close(&ballot);
 }

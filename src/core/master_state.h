@@ -19,8 +19,6 @@ struct standing {
     bool censured;        /* outside the gate by a near miss in the round before */
     unsigned suspended;   /* rounds for which it is still left alone after an exclusion */
     enum clock_verdict verdict;
-    int64_t phase_ns;     /* of the last round it took part in */
-    double rate_ppb;
 };
 
 /* One POLL of the round under way. */
@@ -133,6 +131,9 @@ struct ballot {
 int master_ballot_open(struct master *master, const struct reading *now, struct ballot *ballot);
 void master_ballot_close(struct ballot *ballot);
 struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot, size_t i);
+/* The rate of a clock whose oscillator runs freq_ppb fast and whose frequency in
+ * force is steered_ppb. */
+double master_rate(double freq_ppb, double steered_ppb);
 /* Largest minus smallest phase of those that are in the group or on their way. */
 int64_t master_ballot_spread(const struct ballot *ballot);
 struct note *master_note_group(const struct master *master, enum note_kind kind,

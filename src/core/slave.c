@@ -230,7 +230,6 @@ static enum refusal follow(struct slave *slave, const struct wire_correct *corre
                            const struct reading *now)
 {
     struct target target = {.map = correct->map,
-                            .correction_ns = correct->correction_ns,
                             .offset_sd_ns = correct->offset_sd_ns,
                             .freq_sd_ppb = wire_ppb_from_fs(correct->freq_sd_fs),
                             .asymmetry_ns = correct->asymmetry_ns,
