@@ -8,8 +8,10 @@
  * it ends by itself when nobody orders again.  After the one step at
  * start that the configuration may allow, nothing steps.
  *
- * The kernel delivers a quarter of an ordered slew in each second (PLL at time
- * constant 0), so a limit of L ppm is kept by ordering at most 4 * L * 1 s.
+ * The kernel has two slews that end by themselves, and both run side by side:
+ * the PLL at time constant 0 delivers a quarter of what is left in each second
+ * (a limit of L ppm is kept by ordering at most 4 * L * 1 s), and adjtime delivers
+ * up to 500 us in each second, in whole microseconds, until nothing is left.
  */
 #ifndef BERKELEY_CORE_DISCIPLINE_H
 #define BERKELEY_CORE_DISCIPLINE_H
@@ -35,8 +37,10 @@ struct discipline_limits {
 struct clock_status {
     struct reading now;
     double freq_ppb;       /* frequency in force */
-    int64_t slew_left_ns;  /* ordered earlier and not delivered yet, chunk under way included */
-    int64_t underway_ns;   /* of it: the chunk that the kernel will deliver whatever is ordered */
+    int64_t slew_left_ns;  /* ordered earlier and not delivered yet, by PLL and adjtime together,
+                            * chunks under way included */
+    int64_t underway_ns;   /* of it: the chunks that the kernel will deliver whatever is ordered */
+    int64_t adjtime_left_ns; /* of it: left to adjtime, its chunk under way excluded */
     bool jumped;           /* RAW or the machine stood still (suspend): nothing older holds */
     bool observed;         /* only measured: nobody carries out orders here */
 };
@@ -44,7 +48,8 @@ struct clock_status {
 /* What the kernel shall be told. */
 struct order {
     double freq_ppb;
-    int64_t slew_ns;      /* replaces whatever is outstanding, the chunk under way excepted */
+    int64_t slew_ns;      /* by the PLL; replaces its remainder, the chunk under way excepted */
+    int64_t adjtime_ns;   /* by adjtime, whole microseconds; replaces what it has left likewise */
     int64_t maxerror_ns;  /* the bound */
     int64_t esterror_ns;
     bool synchronised;    /* STA_UNSYNC cleared */
@@ -55,6 +60,9 @@ struct target {
     struct map map;
     int64_t offset_sd_ns;
     double freq_sd_ppb;
+    double wander_ppb;    /* random walk of the frequency: sd after one second */
+    int64_t scatter_ns;   /* how far the counted clocks' mean may be from the group's time
+                           * while they still follow their own corrections */
     int64_t asymmetry_ns;
     bool in;              /* the group counts this clock: it is synchronised */
     bool hands_off;       /* a reference: something better keeps it; measured, not moved */
@@ -80,6 +88,15 @@ struct discipline_outcome {
     double wanted_ppb;      /* with DISCIPLINE_BEYOND: the frequency asked for */
 };
 
+/* What is worth knowing at the next start. */
+struct discipline_memory {
+    bool learned;         /* the frequency is this clock's own, learned in a group */
+    double freq_ppb;      /* phi that was ordered last */
+    double freq_sd_ppb;
+    bool synchronised;    /* or in holdover: the target below was being followed */
+    struct target target; /* in RAW time: means nothing once the machine was booted anew */
+};
+
 struct discipline;
 
 struct discipline *discipline_new(const struct discipline_limits *limits);
@@ -97,6 +114,16 @@ void discipline_disown(struct discipline *discipline);
 /* Nobody tells the group's time any more (connection or quorum lost):
  * synchronised becomes holdover. */
 void discipline_hold(struct discipline *discipline);
+
+/* For the next start. */
+void discipline_recall(const struct discipline *discipline, struct discipline_memory *memory);
+
+/* Right after discipline_new(): goes on with the frequency learned earlier; and if the
+ * same RAW clock has run on since (same_raw) and the clock was synchronised, in
+ * holdover on the map of then, so that a restart of the daemon costs nothing.
+ * 0; -ERANGE for a memory no run leaves behind: nothing is taken over. */
+int discipline_resume(struct discipline *discipline, const struct discipline_memory *memory,
+                      bool same_raw);
 
 /* Once a second.  The outcome is complete in every case. */
 void discipline_tick(struct discipline *discipline, const struct clock_status *status,

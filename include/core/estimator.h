@@ -23,8 +23,9 @@ struct estimate {
     double delay_ns;      /* d: base one-way delay */
     double offset_sd_ns;  /* of offset_ns at the asked instant */
     double freq_sd_ppb;
-    double jitter_ns;     /* how much the single exchanges scatter */
-    unsigned samples;     /* rounds behind it */
+    double wander_ppb;    /* W: random walk of f, sd after one second */
+    double jitter_ns;     /* mean queueing delay of the better direction */
+    unsigned samples;     /* observations behind it since the start */
 };
 
 struct estimator;
@@ -35,6 +36,19 @@ void estimator_free(struct estimator *estimator);
 
 /* Forget everything: the link or one of its clocks is not what it was. */
 void estimator_reset(struct estimator *estimator);
+
+/* What is known before the first frame: both ends were synchronised a moment ago. */
+struct estimator_prior {
+    int64_t master_raw_ns;
+    int64_t offset_ns; /* theta then */
+    double offset_sd_ns;
+    double freq_ppb;
+    double freq_sd_ppb;
+};
+
+/* For the next start of an estimator that knows nothing yet; used only if it says
+ * more than the first exchange does (sd below half a round trip). */
+void estimator_expect(struct estimator *estimator, const struct estimator_prior *prior);
 
 /* One frame: the master's RAW stamp of its departure or arrival and the
  * slave's.  The caller has matched and checked it (core/exchange.h).  Returns

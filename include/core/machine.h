@@ -29,6 +29,7 @@ enum event_kind {
     EVENT_DOWN,  /* a connection is gone */
     EVENT_FRAME, /* one whole frame arrived */
     EVENT_SENT,  /* a frame of ACTION_SEND left; the stamp that was put into it */
+    EVENT_STAMPED, /* the kernel's word on when it left: after EVENT_SENT, late, or never */
     EVENT_STOP,  /* the daemon stops: say good-bye */
 };
 
@@ -54,7 +55,7 @@ struct event {
             uint32_t sequence;
             uint8_t type; /* enum wire_type */
             int64_t raw_ns;
-        } sent;
+        } sent; /* EVENT_SENT and EVENT_STAMPED */
     };
 };
 

@@ -19,6 +19,11 @@ struct clock;
  * 0 or -errno. Cheap: called for every frame. */
 int clock_read(struct clock *clock, struct reading *reading);
 
+/* What this clock read when the kernel stamped a packet with the host's
+ * CLOCK_REALTIME real_ns, a moment ago.  0 or -errno; -ERANGE if that moment is
+ * in the future or more than a second past (the clock was set meanwhile). */
+int clock_convert(struct clock *clock, int64_t real_ns, struct reading *reading);
+
 /* Once a second, before the order: frequency in force, slew outstanding, and
  * whether the machine was suspended since last asked.  Notices interference
  * and says so in the journal.  0 or -errno. */

@@ -113,6 +113,8 @@ void master_handle(struct master *master, const struct event *event, struct acti
     case EVENT_SENT:
         master_peer_sent(master, event);
         break;
+    case EVENT_STAMPED:
+        break;
     case EVENT_STOP:
         take_stop(master, actions);
         break;

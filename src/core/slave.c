@@ -411,6 +411,7 @@ void slave_handle(struct slave *slave, const struct event *event, struct actions
         take_stop(slave, actions);
         break;
     case EVENT_SENT:
+    case EVENT_STAMPED:
     case EVENT_WAKE:
         break;
     }
