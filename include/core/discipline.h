@@ -135,6 +135,10 @@ enum sync_state discipline_state(const struct discipline *discipline);
  * known.  The part that path asymmetry may hide is included. */
 int64_t discipline_bound(const struct discipline *discipline, const struct reading *now);
 
+/* The statistical part of it: sd of the error at that instant; INT64_MAX unless
+ * synchronised or in holdover. */
+int64_t discipline_sd(const struct discipline *discipline, const struct reading *now);
+
 /* Goes up whenever samples taken before lose their meaning. */
 uint32_t discipline_epoch(const struct discipline *discipline);
 

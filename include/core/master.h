@@ -37,6 +37,10 @@ void master_free(struct master *master);
 /* Takes effect from the next round on; name and group never change. */
 void master_configure(struct master *master, const struct master_config *config);
 
+/* For the next start, and right after master_new(): see core/discipline.h. */
+void master_recall(const struct master *master, struct discipline_memory *memory);
+int master_resume(struct master *master, const struct discipline_memory *memory, bool same_raw);
+
 void master_handle(struct master *master, const struct event *event, struct actions *actions);
 
 /* RAW time at which EVENT_WAKE shall be handed over next. */

@@ -27,6 +27,10 @@ void slave_free(struct slave *slave);
 /* New limits; name, group, id and kind never change. */
 void slave_configure(struct slave *slave, const struct slave_config *config);
 
+/* For the next start, and right after slave_new(): see core/discipline.h. */
+void slave_recall(const struct slave *slave, struct discipline_memory *memory);
+int slave_resume(struct slave *slave, const struct discipline_memory *memory, bool same_raw);
+
 /* At most one connection is up at a time. */
 void slave_handle(struct slave *slave, const struct event *event, struct actions *actions);
 

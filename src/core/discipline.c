@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/discipline.h"
 
+#include "discipline_slew.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNKS_PER_SLEW 4                     /* the kernel delivers a quarter a second */
-#define KERNEL_SLEW_LIMIT_NS (NS_PER_S / 2)   /* MAXPHASE */
 #define MAP_FREQ_LIMIT_PPB 1e7                /* 1 %: beyond any oscillator */
-#define SD_BOUND 3.0                          /* sds in the bound */
-#define HOLDOVER_WANDER_PPB 10.0              /* frequency random walk after one second, not known better */
+#define BOUND_SD 6.0                          /* sds in the bound: one instant in 10^9 of a normal error */
+#define HOLDOVER_WANDER_PPB 10.0              /* at least, as a crystal left to itself wanders with the
+                                                 temperature of hours that nobody has measured yet */
+#define LEARNED_SD_PPB 1000.0                 /* a frequency known this well is worth keeping */
+#define RESUME_TOLERANCE_NS NS_PER_MS         /* what A may have left its map by while no daemon ran */
 #define FOREIGN_FLOOR_NS NS_PER_MS            /* smaller meddling is simply corrected */
 #define FOREIGN_SLEW_SHARE 4                  /* at high rates the kernel delivers more or less than it
                                                  says: up to 1/7 at the 0.5 s limit (1 / (1 - 1/8)) */
@@ -30,6 +33,8 @@ struct discipline {
     int64_t held_raw_ns;      /* holdover since; set by the first tick in it */
     bool held_known;
     uint32_t epoch;
+    struct discipline_memory memory; /* only the frequency is kept up to date */
+    bool resumed;             /* on a map from before the restart, not checked against A yet */
 
     bool has_last;            /* figures of the last tick, for telling foreign steps */
     struct reading last;
@@ -63,7 +68,20 @@ static bool target_possible(const struct target *target)
 
     return timestamp_valid(map->raw_ns) && timestamp_valid(map->total_ns) &&
            fabs(map->freq_ppb) <= MAP_FREQ_LIMIT_PPB && target->offset_sd_ns >= 0 &&
-           target->freq_sd_ppb >= 0 && isfinite(target->freq_sd_ppb) && target->asymmetry_ns >= 0;
+           target->freq_sd_ppb >= 0 && isfinite(target->freq_sd_ppb) &&
+           target->wander_ppb >= 0 && isfinite(target->wander_ppb) && target->scatter_ns >= 0 &&
+           target->asymmetry_ns >= 0;
+}
+
+static void learn(struct discipline *discipline, const struct target *target)
+{
+    struct discipline_memory *memory = &discipline->memory;
+
+    if (!target->in || target->hands_off || target->freq_sd_ppb > LEARNED_SD_PPB)
+        return;
+    memory->learned = true;
+    memory->freq_ppb = target->map.freq_ppb;
+    memory->freq_sd_ppb = target->freq_sd_ppb;
 }
 
 int discipline_follow(struct discipline *discipline, const struct target *target)
@@ -76,6 +94,38 @@ int discipline_follow(struct discipline *discipline, const struct target *target
     discipline->steering = !target->hands_off;
     discipline->state = target->in ? SYNC_SYNCHRONISED : SYNC_UNSYNCHRONISED;
     discipline->was_in |= target->in;
+    discipline->resumed = false;
+    learn(discipline, target);
+    return 0;
+}
+
+void discipline_recall(const struct discipline *discipline, struct discipline_memory *memory)
+{
+    *memory = discipline->memory;
+    memory->synchronised = discipline->has_target && !discipline->disowned &&
+                           !discipline->target.hands_off &&
+                           discipline->state != SYNC_UNSYNCHRONISED;
+    if (memory->synchronised)
+        memory->target = discipline->target;
+}
+
+int discipline_resume(struct discipline *discipline, const struct discipline_memory *memory,
+                      bool same_raw)
+{
+    if ((memory->learned && !(fabs(memory->freq_ppb) <= DISCIPLINE_FREQ_LIMIT_PPB &&
+                              memory->freq_sd_ppb >= 0 && isfinite(memory->freq_sd_ppb))) ||
+        (memory->synchronised && (!target_possible(&memory->target) || !memory->target.in)))
+        return -ERANGE;
+    discipline->memory = *memory;
+    discipline->memory.synchronised = false;
+    if (!same_raw || !memory->synchronised)
+        return 0;
+    discipline->target = memory->target;
+    discipline->has_target = discipline->resumed = discipline->steering = true;
+    discipline->was_in = true;
+    discipline->state = SYNC_HOLDOVER;
+    discipline->held_raw_ns = memory->target.map.raw_ns;
+    discipline->held_known = true;
     return 0;
 }
 
@@ -103,24 +153,34 @@ uint32_t discipline_epoch(const struct discipline *discipline)
     return discipline->epoch;
 }
 
-/* bound = |outstanding| + 3 sd + asymmetry + 3 (sd_f t + W t^1.5 / sqrt 3) */
+/* The sd of the map at an instant: sd_theta + sd_f t + W t^1.5 / sqrt 3, an upper limit
+ * whatever the correlation of theta and f. */
+static double sd_of(const struct discipline *discipline, int64_t raw_ns)
+{
+    const struct target *target = &discipline->target;
+    double age_s = fabs((double)(raw_ns - target->map.raw_ns)) / 1e9;
+    double wander_ppb = target->wander_ppb;
+
+    if (discipline->state == SYNC_HOLDOVER)
+        wander_ppb = fmax(wander_ppb, HOLDOVER_WANDER_PPB);
+    return (double)target->offset_sd_ns + target->freq_sd_ppb * age_s +
+           wander_ppb * age_s * sqrt(age_s / 3);
+}
+
+/* bound = |outstanding| + scatter + asymmetry + 6 sd */
 static int64_t bound_of(const struct discipline *discipline, int64_t outstanding_ns,
                         int64_t raw_ns)
 {
     const struct target *target = &discipline->target;
-    double age_s = fabs((double)(raw_ns - target->map.raw_ns)) / 1e9;
     int64_t asymmetry_ns = target->asymmetry_ns;
-    double bound;
 
     if (discipline->disowned)
         return INT64_MAX;
     if (discipline->limits.asymmetry_max_ns >= 0 &&
         asymmetry_ns > discipline->limits.asymmetry_max_ns)
         asymmetry_ns = discipline->limits.asymmetry_max_ns;
-    bound = (double)timestamp_abs(outstanding_ns) + (double)asymmetry_ns +
-            SD_BOUND * ((double)target->offset_sd_ns + target->freq_sd_ppb * age_s +
-                        HOLDOVER_WANDER_PPB * age_s * sqrt(age_s / 3));
-    return timestamp_round(bound);
+    return timestamp_round((double)timestamp_abs(outstanding_ns) + (double)target->scatter_ns +
+                           (double)asymmetry_ns + BOUND_SD * sd_of(discipline, raw_ns));
 }
 
 static int64_t outstanding(const struct discipline *discipline, const struct reading *now)
@@ -138,6 +198,14 @@ int64_t discipline_bound(const struct discipline *discipline, const struct readi
     if (!discipline->has_target)
         return INT64_MAX;
     return bound_of(discipline, outstanding(discipline, now), now->raw_ns);
+}
+
+int64_t discipline_sd(const struct discipline *discipline, const struct reading *now)
+{
+    if (!discipline->has_target || discipline->disowned ||
+        discipline->state == SYNC_UNSYNCHRONISED)
+        return INT64_MAX;
+    return timestamp_round(sd_of(discipline, now->raw_ns));
 }
 
 /* Somebody else keeps this clock: what it does is no news, and not ours to change. */
@@ -211,12 +279,9 @@ static void order_slew(const struct discipline *discipline, const struct clock_s
 {
     double rate_ppm = discipline->was_in ? discipline->limits.max_slew_ppm
                                          : discipline->limits.initial_slew_ppm;
-    int64_t limit_ns = CHUNKS_PER_SLEW * timestamp_drift(NS_PER_S, rate_ppm * 1000);
-    int64_t left_ns = timestamp_clamp(outcome->outstanding_ns, TIMESTAMP_LIMIT_NS);
+    int64_t left_ns = timestamp_clamp(outcome->outstanding_ns, TIMESTAMP_LIMIT_NS / 2);
 
-    if (limit_ns > KERNEL_SLEW_LIMIT_NS)
-        limit_ns = KERNEL_SLEW_LIMIT_NS;
-    outcome->order.slew_ns = timestamp_clamp(left_ns - status->underway_ns, limit_ns);
+    slew_order(left_ns - status->underway_ns, rate_ppm, !discipline->was_in, &outcome->order);
 }
 
 static bool must_panic(const struct discipline *discipline, int64_t outstanding_ns)
@@ -241,7 +306,7 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
         return;
     if (must_panic(discipline, outcome->outstanding_ns)) {
         outcome->events |= DISCIPLINE_PANIC;
-        outcome->order.slew_ns = 0;
+        outcome->order.slew_ns = outcome->order.adjtime_ns = 0;
         discipline->state = SYNC_UNSYNCHRONISED;
         return;
     }
@@ -253,7 +318,7 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
     outcome->events |= DISCIPLINE_STEP;
     outcome->step_ns = outcome->outstanding_ns;
     outcome->outstanding_ns = 0;
-    outcome->order.slew_ns = 0;
+    outcome->order.slew_ns = outcome->order.adjtime_ns = 0;
     discipline->stepped = true;
 }
 
@@ -276,7 +341,20 @@ static void remember(struct discipline *discipline, const struct clock_status *s
     discipline->last_freq_ppb = outcome->order.freq_ppb;
     /* A step ends the chunk under way, too. */
     discipline->last_underway_ns = outcome->step_ns ? 0 : status->underway_ns;
-    discipline->last_slew_ns = discipline->last_underway_ns + outcome->order.slew_ns;
+    discipline->last_slew_ns =
+        discipline->last_underway_ns + outcome->order.slew_ns + outcome->order.adjtime_ns;
+}
+
+/* Did anybody set the clock while no daemon ran?  Then the old map says nothing. */
+static void check_resumed(struct discipline *discipline, const struct clock_status *status)
+{
+    discipline->resumed = false;
+    if (timestamp_abs(outstanding(discipline, &status->now)) <=
+        RESUME_TOLERANCE_NS + timestamp_abs(status->slew_left_ns))
+        return;
+    discipline->has_target = false;
+    discipline->was_in = false;
+    discipline->state = SYNC_UNSYNCHRONISED;
 }
 
 void discipline_tick(struct discipline *discipline, const struct clock_status *status,
@@ -286,18 +364,24 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
 
     *outcome = (struct discipline_outcome){
         .order = {.freq_ppb = status->freq_ppb,
-                  .slew_ns = status->slew_left_ns - status->underway_ns,
+                  .slew_ns = status->slew_left_ns - status->underway_ns - status->adjtime_left_ns,
+                  .adjtime_ns = status->adjtime_left_ns,
                   .maxerror_ns = INT64_MAX,
                   .esterror_ns = INT64_MAX}};
     if (status->jumped)
         forget(discipline, outcome);
     else if (discipline->has_last && !is_left_alone(discipline, status))
         notice_foreign(discipline, status, outcome);
+    if (discipline->resumed)
+        check_resumed(discipline, status);
     age_holdover(discipline, status->now.raw_ns);
     if (discipline->has_target) {
         pursue(discipline, status, outcome);
         order->maxerror_ns = bound_of(discipline, outcome->outstanding_ns, status->now.raw_ns);
         order->esterror_ns = esterror(discipline, outcome->outstanding_ns);
+    } else if (discipline->memory.learned && !is_left_alone(discipline, status)) {
+        order->freq_ppb = discipline->memory.freq_ppb;
+        discipline->steering = true;
     }
     outcome->steer = discipline->steering && !status->observed;
     order->synchronised = discipline->state != SYNC_UNSYNCHRONISED;

@@ -33,6 +33,16 @@ void master_free(struct master *master)
     free(master);
 }
 
+void master_recall(const struct master *master, struct discipline_memory *memory)
+{
+    discipline_recall(master->discipline, memory);
+}
+
+int master_resume(struct master *master, const struct discipline_memory *memory, bool same_raw)
+{
+    return discipline_resume(master->discipline, memory, same_raw);
+}
+
 void master_configure(struct master *master, const struct master_config *config)
 {
     struct master_config fresh = *config;

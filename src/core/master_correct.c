@@ -89,6 +89,8 @@ static void correct_own(struct master *master)
         .map = master->group,
         .offset_sd_ns = timestamp_round(master->average.phase_sd_ns),
         .freq_sd_ppb = master->average.rate_sd_ppb,
+        .wander_ppb = master->wander_ppb,
+        .scatter_ns = master->scatter_ns,
         .asymmetry_ns = timestamp_round(master->mean_delay_ns),
         .in = clock_verdict_is_in(verdict),
         .hands_off = verdict == VERDICT_REFERENCE,

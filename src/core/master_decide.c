@@ -230,6 +230,30 @@ static void publish(struct master *master, const struct ballot *ballot)
     }
 }
 
+/* The counted clocks are on their way to the group's time, each at its own pace: some
+ * may have arrived while others have not.  With deviations x from the group's time the
+ * mean is at most |mean x| + mean |x| / 2 away from it until all have. */
+static void measure_scatter(struct master *master, const struct ballot *ballot)
+{
+    int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
+    double sum = 0, sum_abs = 0;
+    unsigned in = 0;
+
+    master->wander_ppb = 0;
+    for (size_t i = 0; i < ballot->count; i++) {
+        double x = (double)(ballot->clocks[i].phase_ns - group_ns);
+
+        if (!clock_verdict_is_in(ballot->clocks[i].verdict))
+            continue;
+        in++;
+        sum += x;
+        sum_abs += fabs(x);
+        if (ballot->peers[i])
+            master->wander_ppb = fmax(master->wander_ppb, ballot->peers[i]->estimate.wander_ppb);
+    }
+    master->scatter_ns = in ? timestamp_round((fabs(sum) + sum_abs / 2) / in) : 0;
+}
+
 static void note_round(const struct master *master, const struct ballot *ballot,
                        const struct reading *now, struct actions *actions)
 {
@@ -255,6 +279,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         else
             master_form(master, &ballot, actions);
         publish(master, &ballot);
+        measure_scatter(master, &ballot);
         master_correct(master, now, actions);
         if (master->formed)
             note_round(master, &ballot, now, actions);

@@ -93,6 +93,9 @@ struct master {
     bool quorum;               /* the last round had one */
     unsigned counted, present;
     double mean_delay_ns;      /* of the counted clocks, the master's 0 included */
+    double wander_ppb;         /* of the group: the largest of the counted clocks' */
+    int64_t scatter_ns;        /* how far the counted clocks' mean may be from the group's time
+                                * while each follows its own correction */
 
     struct standing own;
     int64_t outstanding_ns;

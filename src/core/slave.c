@@ -67,6 +67,16 @@ void slave_free(struct slave *slave)
     free(slave);
 }
 
+void slave_recall(const struct slave *slave, struct discipline_memory *memory)
+{
+    discipline_recall(slave->discipline, memory);
+}
+
+int slave_resume(struct slave *slave, const struct discipline_memory *memory, bool same_raw)
+{
+    return discipline_resume(slave->discipline, memory, same_raw);
+}
+
 void slave_configure(struct slave *slave, const struct slave_config *config)
 {
     slave->config.limits = config->limits;

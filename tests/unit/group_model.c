@@ -66,7 +66,9 @@ static struct clock_status status_of(struct group *group, unsigned node)
 
     status.freq_ppb = clock->freq_ppb;
     status.underway_ns = timestamp_round(clock->chunk_left_ns);
-    status.slew_left_ns = timestamp_round(clock->slew_ns) + status.underway_ns;
+    status.adjtime_left_ns = timestamp_round(clock->adjtime_ns);
+    status.slew_left_ns =
+        timestamp_round(clock->slew_ns) + status.adjtime_left_ns + status.underway_ns;
     status.jumped = clock->jumped;
     status.observed = group->nodes[node].observed;
     clock->jumped = false;
@@ -82,7 +84,9 @@ static void obey(struct group *group, unsigned node, const struct order *order)
     assert_true(fabs((double)order->slew_ns) <= KERNEL_SLEW_NS);
     assert_true(order->maxerror_ns >= 0);
     clock->freq_ppb = order->freq_ppb;
+    assert_int_equal(order->adjtime_ns % NS_PER_US, 0);
     clock->slew_ns = (double)order->slew_ns;
+    clock->adjtime_ns = (double)order->adjtime_ns;
     group->nodes[node].order = *order;
     group->nodes[node].orders++;
 }

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#define ADJTIME_NS 500000.0 /* in a second */
+
 int64_t model_clock_raw(const struct model_clock *clock, int64_t true_ns)
 {
     int64_t span_ns = true_ns - clock->true_ns;
@@ -20,9 +22,13 @@ static void add_total(struct model_clock *clock, double part_ns)
 
 static void next_second(struct model_clock *clock)
 {
+    double adjtime_ns = fmax(-ADJTIME_NS, fmin(ADJTIME_NS, clock->adjtime_ns));
+    double slew_ns = clock->slew_ns / 4;
+
     add_total(clock, clock->chunk_left_ns);
-    clock->chunk_ns = clock->slew_ns / 4;
-    clock->slew_ns -= clock->chunk_ns;
+    clock->slew_ns -= slew_ns;
+    clock->adjtime_ns -= adjtime_ns;
+    clock->chunk_ns = slew_ns + adjtime_ns;
     clock->chunk_left_ns = clock->chunk_ns;
     clock->second_raw_ns += NS_PER_S;
     clock->steepest_ppm = fmax(clock->steepest_ppm, fabs(clock->chunk_ns) / 1e3);

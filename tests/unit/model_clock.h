@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * model_clock: a machine's RAW clock at a constant frequency, and the kernel's
- * correction of it, which delivers a quarter of the remainder in each second.
+ * correction of it, which delivers a quarter of the PLL's remainder and up to 500 us of
+ * adjtime's in each second.
  */
 #ifndef BERKELEY_TESTS_MODEL_CLOCK_H
 #define BERKELEY_TESTS_MODEL_CLOCK_H
@@ -18,7 +19,7 @@ struct model_clock {
     int64_t total_raw_ns; /* A was total_ns + part at that RAW time */
     int64_t total_ns;
     double part_ns;
-    double freq_ppb, slew_ns, chunk_ns, chunk_left_ns;
+    double freq_ppb, slew_ns, adjtime_ns, chunk_ns, chunk_left_ns;
     int64_t second_raw_ns; /* next second boundary */
     bool jumped;           /* to be told by the next tick */
     double steepest_ppm;   /* slew, since the test set it to 0 */

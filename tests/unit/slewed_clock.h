@@ -15,7 +15,8 @@ struct slewed_clock {
     int64_t base_ns;      /* A = base_ns + moved_ns */
     double moved_ns;
     double freq_ppb;
-    double remainder_ns;
+    double remainder_ns;  /* of the PLL */
+    double adjtime_ns;    /* what adjtime has left: up to 500 us a second */
     double chunk_ns;
     double second_ns;     /* what is left of the corrected clock's second */
     double fastest_ppm;   /* largest rate of a slew so far */
@@ -41,8 +42,10 @@ static inline void slewed_clock_run(struct slewed_clock *clock, double span_ns)
         if (clock->second_ns > 0.001)
             continue;
         clock->second_ns += 1e9;
-        clock->chunk_ns = clock->remainder_ns / 4;
-        clock->remainder_ns -= clock->chunk_ns;
+        double adjtime_ns = fmax(-5e5, fmin(5e5, clock->adjtime_ns));
+        clock->chunk_ns = clock->remainder_ns / 4 + adjtime_ns;
+        clock->remainder_ns -= clock->remainder_ns / 4;
+        clock->adjtime_ns -= adjtime_ns;
     }
 }
 
@@ -53,8 +56,10 @@ static inline struct clock_status slewed_clock_status(const struct slewed_clock 
     return (struct clock_status){
         .now = {clock->raw_ns, clock->base_ns + timestamp_round(clock->moved_ns)},
         .freq_ppb = clock->freq_ppb,
-        .slew_left_ns = timestamp_round(clock->remainder_ns) + underway_ns,
-        .underway_ns = underway_ns};
+        .slew_left_ns =
+            timestamp_round(clock->remainder_ns + clock->adjtime_ns) + underway_ns,
+        .underway_ns = underway_ns,
+        .adjtime_left_ns = timestamp_round(clock->adjtime_ns)};
 }
 
 static inline void slewed_clock_obey(struct slewed_clock *clock,
@@ -62,13 +67,14 @@ static inline void slewed_clock_obey(struct slewed_clock *clock,
 {
     if (outcome->events & DISCIPLINE_STEP) {
         clock->base_ns += outcome->step_ns;
-        clock->remainder_ns = clock->chunk_ns = 0;
+        clock->remainder_ns = clock->adjtime_ns = clock->chunk_ns = 0;
     }
     if (!outcome->steer)
         return;
     clock->freq_ppb = fmax(-DISCIPLINE_FREQ_LIMIT_PPB,
                            fmin(DISCIPLINE_FREQ_LIMIT_PPB, outcome->order.freq_ppb));
     clock->remainder_ns = (double)timestamp_clamp(outcome->order.slew_ns, NS_PER_S / 2);
+    clock->adjtime_ns = (double)outcome->order.adjtime_ns;
 }
 
 /* Some time passes, and the discipline looks at the clock and steers it. */

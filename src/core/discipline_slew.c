@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "discipline_slew.h"
+
+#include <math.h>
+
+#define PLL_SHARE 4                         /* the PLL delivers a quarter of its remainder a second */
+#define PLL_LIMIT_NS (NS_PER_S / 2)         /* MAXPHASE */
+#define ADJTIME_PPM 500.0                   /* MAX_TICKADJ: what adjtime delivers in a second, us */
+#define HURRY_GAIN 2                        /* more would lead further away than the clock was */
+
+/* Up to here adjtime's 500 us a second are more than the PLL's quarter. */
+#define ADJTIME_LIMIT_NS (PLL_SHARE * 500 * NS_PER_US)
+
+static int64_t in_us(int64_t ns)
+{
+    return ns / NS_PER_US * NS_PER_US;
+}
+
+/* What is below adjtime's microsecond goes to the PLL fourfold, so that it is there in
+ * one second; a daemon killed then leaves the clock 3 us off at most. */
+static void order_fine(int64_t left_ns, double rate_ppm, struct order *order)
+{
+    int64_t second_ns = in_us(timestamp_drift(NS_PER_S, fmin(rate_ppm, ADJTIME_PPM) * 1000));
+    int64_t most_ns = rate_ppm < ADJTIME_PPM ? second_ns : ADJTIME_LIMIT_NS;
+
+    order->adjtime_ns = timestamp_clamp(in_us(left_ns), most_ns);
+    if (timestamp_abs(order->adjtime_ns) < second_ns)
+        order->slew_ns = PLL_SHARE * (left_ns - order->adjtime_ns);
+}
+
+void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *order)
+{
+    int64_t limit_ns = PLL_SHARE * timestamp_drift(NS_PER_S, rate_ppm * 1000);
+
+    order->slew_ns = order->adjtime_ns = 0;
+    if (timestamp_abs(left_ns) <= ADJTIME_LIMIT_NS || rate_ppm <= ADJTIME_PPM) {
+        order_fine(left_ns, rate_ppm, order);
+        return;
+    }
+    if (limit_ns > PLL_LIMIT_NS)
+        limit_ns = PLL_LIMIT_NS;
+    if (!hurry) {
+        order->slew_ns = timestamp_clamp(left_ns, limit_ns);
+        return;
+    }
+    left_ns = timestamp_clamp(left_ns, limit_ns);
+    order->slew_ns = timestamp_clamp(HURRY_GAIN * left_ns, limit_ns);
+    order->adjtime_ns = in_us(left_ns - order->slew_ns);
+}
