@@ -14,6 +14,7 @@
                                                  temperature of hours that nobody has measured yet */
 #define LEARNED_SD_PPB 1000.0                 /* a frequency known this well is worth keeping */
 #define RESUME_TOLERANCE_NS NS_PER_MS         /* what A may have left its map by while no daemon ran */
+#define RESUME_FUTURE_NS NS_PER_S             /* as far as a slave lets a map be ahead of its time */
 #define FOREIGN_FLOOR_NS NS_PER_MS            /* smaller meddling is simply corrected */
 #define FOREIGN_SLEW_SHARE 4                  /* at high rates the kernel delivers more or less than it
                                                  says: up to 1/7 at the 0.5 s limit (1 / (1 - 1/8)) */
@@ -80,7 +81,8 @@ static void learn(struct discipline *discipline, const struct target *target)
     if (!target->in || target->hands_off || target->freq_sd_ppb > LEARNED_SD_PPB)
         return;
     memory->learned = true;
-    memory->freq_ppb = target->map.freq_ppb;
+    memory->freq_ppb =
+        fmax(-DISCIPLINE_FREQ_LIMIT_PPB, fmin(DISCIPLINE_FREQ_LIMIT_PPB, target->map.freq_ppb));
     memory->freq_sd_ppb = target->freq_sd_ppb;
 }
 
@@ -114,7 +116,8 @@ int discipline_resume(struct discipline *discipline, const struct discipline_mem
 {
     if ((memory->learned && !(fabs(memory->freq_ppb) <= DISCIPLINE_FREQ_LIMIT_PPB &&
                               memory->freq_sd_ppb >= 0 && isfinite(memory->freq_sd_ppb))) ||
-        (memory->synchronised && (!target_possible(&memory->target) || !memory->target.in)))
+        (memory->synchronised && (!target_possible(&memory->target) || !memory->target.in ||
+                                  memory->target.hands_off)))
         return -ERANGE;
     discipline->memory = *memory;
     discipline->memory.synchronised = false;
@@ -217,8 +220,7 @@ static bool is_left_alone(const struct discipline *discipline, const struct cloc
 /* Suspend: RAW stood still while the world went on. */
 static void forget(struct discipline *discipline, struct discipline_outcome *outcome)
 {
-    discipline->has_target = false;
-    discipline->has_last = false;
+    discipline->has_target = discipline->has_last = discipline->resumed = false;
     discipline->state = SYNC_UNSYNCHRONISED;
     discipline->epoch++;
     outcome->events |= DISCIPLINE_JUMPED;
@@ -345,12 +347,14 @@ static void remember(struct discipline *discipline, const struct clock_status *s
         discipline->last_underway_ns + outcome->order.slew_ns + outcome->order.adjtime_ns;
 }
 
-/* Did anybody set the clock while no daemon ran?  Then the old map says nothing. */
+/* Did anybody set the clock while no daemon ran?  Then the old map says nothing; nor does
+ * one that is still to come. */
 static void check_resumed(struct discipline *discipline, const struct clock_status *status)
 {
     discipline->resumed = false;
     if (timestamp_abs(outstanding(discipline, &status->now)) <=
-        RESUME_TOLERANCE_NS + timestamp_abs(status->slew_left_ns))
+            RESUME_TOLERANCE_NS + timestamp_abs(status->slew_left_ns) &&
+        status->now.raw_ns >= discipline->target.map.raw_ns - RESUME_FUTURE_NS)
         return;
     discipline->has_target = false;
     discipline->was_in = false;

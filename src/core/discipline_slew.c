@@ -6,7 +6,8 @@
 #define PLL_SHARE 4                         /* the PLL delivers a quarter of its remainder a second */
 #define PLL_LIMIT_NS (NS_PER_S / 2)         /* MAXPHASE */
 #define ADJTIME_PPM 500.0                   /* MAX_TICKADJ: what adjtime delivers in a second, us */
-#define HURRY_GAIN 2                        /* more would lead further away than the clock was */
+#define HURRY_GAIN PLL_SHARE                /* all of it in one second */
+#define HURRY_LEAST_NS (2 * 500 * NS_PER_US) /* below, adjtime alone is as fast as against the PLL */
 
 /* Up to here adjtime's 500 us a second are more than the PLL's quarter. */
 #define ADJTIME_LIMIT_NS (PLL_SHARE * 500 * NS_PER_US)
@@ -28,12 +29,22 @@ static void order_fine(int64_t left_ns, double rate_ppm, struct order *order)
         order->slew_ns = PLL_SHARE * (left_ns - order->adjtime_ns);
 }
 
+/* A chunk of c lasts for a second of the corrected clock, which is 1 / (1 + c) long, and
+ * so delivers d = c / (1 + c): c = d / (1 - d). */
+static int64_t chunk_for(int64_t left_ns, int64_t limit_ns)
+{
+    double d = (double)timestamp_clamp(left_ns, PLL_LIMIT_NS) / (double)NS_PER_S;
+
+    return timestamp_clamp(timestamp_round(d / (1 - d) * (double)NS_PER_S), limit_ns);
+}
+
 void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *order)
 {
     int64_t limit_ns = PLL_SHARE * timestamp_drift(NS_PER_S, rate_ppm * 1000);
 
     order->slew_ns = order->adjtime_ns = 0;
-    if (timestamp_abs(left_ns) <= ADJTIME_LIMIT_NS || rate_ppm <= ADJTIME_PPM) {
+    if (timestamp_abs(left_ns) <= (hurry ? HURRY_LEAST_NS : ADJTIME_LIMIT_NS) ||
+        rate_ppm <= ADJTIME_PPM) {
         order_fine(left_ns, rate_ppm, order);
         return;
     }
@@ -43,7 +54,6 @@ void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *orde
         order->slew_ns = timestamp_clamp(left_ns, limit_ns);
         return;
     }
-    left_ns = timestamp_clamp(left_ns, limit_ns);
-    order->slew_ns = timestamp_clamp(HURRY_GAIN * left_ns, limit_ns);
-    order->adjtime_ns = in_us(left_ns - order->slew_ns);
+    order->slew_ns = HURRY_GAIN * chunk_for(left_ns, limit_ns / HURRY_GAIN);
+    order->adjtime_ns = in_us(timestamp_clamp(left_ns, limit_ns) - order->slew_ns);
 }

@@ -10,11 +10,12 @@
  * no more than rate_ppm, and so that the kernel by itself comes to rest at the
  * target (to a few microseconds) should nobody ever order again.
  *
- * hurry: nobody relies on this clock yet (it was never synchronised).  Then the PLL
- * is ordered twice what is left and adjtime takes the second half back: the clock
- * gets there at half the remainder a second instead of a quarter.  Were the daemon
- * killed at that instant, the clock would pass the target, by no more than it was
- * away from it, and adjtime would bring it back at 500 ppm.
+ * hurry: nobody relies on this clock yet (it was never synchronised).  The PLL is
+ * then ordered four times what is left, so that all of it is delivered in one second,
+ * and adjtime takes three quarters back again.  The next order, a second later, ends
+ * both.  Should there be none, the clock passes the target (by no more than 3/4 of what
+ * the rate allows the PLL to hold: 300 ms at 100000 ppm) and adjtime brings it back to it
+ * at 500 ppm.
  */
 void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *order);
 

@@ -1,58 +1,55 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From every burst of exchanges (a round) the one with the least delay is kept;
- * offset and frequency are a weighted straight line through the last of them.
+ * A bank of hypotheses over W and rho, which nobody knows beforehand: each follows
+ * the link under its own assumption, and the answer is their mean, weighted by how
+ * well each has foretold the frames.
  */
 #include "core/estimator.h"
 
-#include "core/exchange.h"
 #include "core/timestamp.h"
+#include "estimator_challenger.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define POINTS 16                      /* rounds behind a line: a minute at the default interval */
-#define BURST_NS (250 * NS_PER_MS)     /* exchanges this close together are one round's */
-#define STAMP_SD_NS 1000.0             /* user-space stamps are not better than this */
-#define FREQ_PRIOR_PPB 300000.0        /* crystals: nearly all within 100 ppm; some are far worse */
-#define WANDER_PPB 10.0                /* random walk of the frequency per square root of a second */
-#define JUDGE_POINTS 4                 /* fewer say nothing about the next one */
-#define OUTLIER_SD 10.0
-#define OUTLIER_FLOOR_NS 50000.0       /* scheduling on a busy machine is not a jump */
-#define JUMP_POINTS 3                  /* this many outliers in a row: the clock moved */
+#define WANDERS 8             /* from 1e-10 to 2e-7: rubidium to a crystal in a draught */
+#define WANDER_LEAST_PPB 0.1
+#define WANDER_RATIO 3.0      /* what lies between is answered by the mean of its neighbours */
+#define SHARPNESSES 4
+#define BANK (WANDERS * SHARPNESSES)
+#define FREQ_PRIOR_PPB 300e3  /* crystals: nearly all within 100 ppm; some are far worse */
+#define QUEUE_SHARE 8.0       /* of the first round trip: a guess of lambda */
+#define HOPELESS 12.0         /* log evidence behind the best: not followed, ... */
+#define FRESH 8.0             /* ... and where it starts again, because links change, ... */
+#define FRESH_FRAMES 32       /* ... every so many frames */
+#define EARLY_TO_ADOPT 3      /* frames in a row: a hypothesis that has lost its way */
+#define DOUBT 1.0
+#define DOUBT_FRAMES 2000.0    /* what is older than so many is doubted */
+#define LOST_TO_RESTART 64    /* frames in a row that fit nothing */
+#define BACK_LIMIT_S 10.0     /* frames this much older than the newest are not used */
+/* Doubles have 53 bits: within 2^40 ns = 1100 s of the origin theta is held to 2^-12 ns.
+ * A clock 100 ppm fast gets there in four months. */
+#define ORIGIN_RANGE_NS 0x1p40
+#define JUMP_FLOOR_NS 50e3    /* less than a scheduler may do to stamps is not called a jump */
+#define JUMP_QUEUES 10.0
+#define JUMP_SD 6.0
 
-struct point {
-    int64_t master_raw_ns; /* middle of the exchange */
-    int64_t offset_ns;
-    int64_t delay_ns;
-    bool outlier;
-};
+static const double sharpness[SHARPNESSES] = {0.003, 0.05, 0.3, 1};
 
 struct estimator {
-    struct point points[POINTS]; /* oldest first */
-    unsigned count;
-    int64_t burst_raw_ns; /* when the newest point's burst began */
+    struct hypothesis bank[BANK];
+    unsigned best;
+    struct challenger challenger;
+    bool started;
+    unsigned samples;
+    int64_t raw_ns;        /* of the newest frame, on the master's RAW */
+    int64_t origin_ns;     /* what hypotheses' theta is relative to */
     bool have_forward;
     int64_t forward_master_ns, forward_slave_ns;
-};
-
-/* offset(x) = a + f x around an origin; x in s, offset in ns, so f is in ppb. */
-struct line {
-    int64_t origin_raw_ns;
-    int64_t origin_offset_ns;
-    double a_ns, f_ppb;
-    double var_a, cov_af, var_f;
-    unsigned used;
-    int64_t least_delay_ns;
-    double unseen_ns; /* what the least delay itself is likely above the base */
-    double span_s;
-};
-
-/* Weighted sums of a straight line fit. */
-struct sums {
-    double w, wx, wxx, wy, wxy;
+    bool have_prior;
+    struct estimator_prior prior;
 };
 
 struct estimator *estimator_new(void)
@@ -70,254 +67,297 @@ void estimator_reset(struct estimator *estimator)
     *estimator = (struct estimator){0};
 }
 
-static double point_x(const struct line *line, const struct point *point)
+void estimator_expect(struct estimator *estimator, const struct estimator_prior *prior)
 {
-    return (double)(point->master_raw_ns - line->origin_raw_ns) / 1e9;
+    estimator->have_prior = prior->offset_sd_ns > 0 && isfinite(prior->offset_sd_ns) &&
+                            prior->freq_sd_ppb > 0 && isfinite(prior->freq_sd_ppb) &&
+                            isfinite(prior->freq_ppb);
+    estimator->prior = *prior;
 }
 
-/* Exact for offsets within 100 days of each other; a liar's may be further apart
- * than int64_t holds. */
-static double point_y(const struct line *line, const struct point *point)
+static double seconds(int64_t span_ns)
 {
-    int64_t y_ns;
-
-    if (timestamp_sub(point->offset_ns, line->origin_offset_ns, &y_ns) < 0)
-        return (double)point->offset_ns - (double)line->origin_offset_ns;
-    return (double)y_ns;
+    return (double)span_ns / 1e9;
 }
 
-/* A slow exchange may hide up to half of its extra delay in the offset.  An old
- * one says the less of now the further the frequency has wandered: W x^1.5 / sqrt 3. */
-static double point_sd(const struct line *line, const struct point *point)
+/* The middle of the first round trip, certain to half of it. */
+static void start_afresh(struct hypothesis *hypothesis, double half_ns)
 {
-    double extra_ns = (double)(point->delay_ns - line->least_delay_ns) + line->unseen_ns;
-    double x = fabs(point_x(line, point));
-
-    return hypot(hypot(STAMP_SD_NS, extra_ns / 2), WANDER_PPB * x * sqrt(x / 3));
+    hypothesis->x[THETA] = -half_ns;
+    hypothesis->x[DELAY] = half_ns;
+    hypothesis->p[THETA][THETA] = hypothesis->p[DELAY][DELAY] = half_ns * half_ns;
+    hypothesis->p[FREQ][FREQ] = FREQ_PRIOR_PPB * FREQ_PRIOR_PPB;
+    hypothesis->queue[FORWARD] = hypothesis->queue[BACKWARD] =
+        queue_new(2 * half_ns / QUEUE_SHARE);
 }
 
-static void add_point(struct sums *sums, double x, double y, double weight)
+/* Does the prior say more than the first round trip, and nothing else? */
+static bool prior_helps(const struct estimator *estimator, double half_ns, double theta_ns)
 {
-    sums->w += weight;
-    sums->wx += weight * x;
-    sums->wxx += weight * x * x;
-    sums->wy += weight * y;
-    sums->wxy += weight * x * y;
+    const struct estimator_prior *prior = &estimator->prior;
+    double dt_s = seconds(estimator->forward_master_ns - prior->master_raw_ns);
+    double sd_ns = hypot(prior->offset_sd_ns, dt_s * prior->freq_sd_ppb);
+
+    return estimator->have_prior && dt_s >= 0 && sd_ns < half_ns &&
+           fabs(theta_ns + dt_s * prior->freq_ppb + half_ns) <= half_ns + JUMP_SD * sd_ns;
 }
 
-/* How much more the points scatter around the line than their sds say; >= 1. */
-static double excess_variance(const struct point *points, unsigned count, const struct line *line)
+static void start_informed(struct hypothesis *hypothesis, const struct estimator *estimator,
+                           double theta_ns)
 {
-    double chi2 = 0;
+    const struct estimator_prior *prior = &estimator->prior;
 
-    if (line->used < 3)
-        return 1;
-    for (unsigned i = 0; i < count; i++) {
-        double x = point_x(line, &points[i]);
-        double residual =
-            (point_y(line, &points[i]) - line->a_ns - line->f_ppb * x) /
-            point_sd(line, &points[i]);
+    hypothesis->x[THETA] = theta_ns;
+    hypothesis->x[FREQ] = prior->freq_ppb;
+    hypothesis->p[THETA][THETA] = prior->offset_sd_ns * prior->offset_sd_ns;
+    hypothesis->p[FREQ][FREQ] = prior->freq_sd_ppb * prior->freq_sd_ppb;
+    hypothesis_predict(hypothesis, seconds(estimator->forward_master_ns - prior->master_raw_ns));
+}
 
-        if (!points[i].outlier)
-            chi2 += residual * residual;
+/* With the forward frame's offset as origin. */
+static void start(struct estimator *estimator, double half_ns)
+{
+    int64_t theta_ns = 0;
+    bool informed;
+
+    estimator->origin_ns = estimator->forward_slave_ns - estimator->forward_master_ns;
+    informed = timestamp_sub(estimator->prior.offset_ns, estimator->origin_ns, &theta_ns) == 0 &&
+               prior_helps(estimator, half_ns, (double)theta_ns);
+    for (unsigned i = 0; i < BANK; i++) {
+        struct hypothesis *hypothesis = &estimator->bank[i];
+
+        *hypothesis = (struct hypothesis){
+            .wander_ppb = WANDER_LEAST_PPB * pow(WANDER_RATIO, i / SHARPNESSES),
+            .sharpness = sharpness[i % SHARPNESSES]};
+        start_afresh(hypothesis, half_ns);
+        if (informed)
+            start_informed(hypothesis, estimator, (double)theta_ns);
     }
-    return fmax(1, chi2 / (line->used - 2));
+    estimator->best = BANK / 2;
+    estimator->challenger = (struct challenger){0};
+    estimator->raw_ns = estimator->forward_master_ns;
+    estimator->samples = 0;
+    estimator->started = true;
+    estimator->have_prior = false;
 }
 
-/* The extra delay of an exchange is the sum of two queues', so its density starts
- * linearly, and the least of n is on average 1 / sqrt n of the mean.  Known is
- * the mean above the least: m = mean - least = mean (1 - 1 / sqrt n). */
-static double unseen_delay(const struct point *points, unsigned count, const struct line *line)
+static void move_origin(struct estimator *estimator)
 {
-    double sum_ns = 0;
+    double theta_ns = estimator->bank[estimator->best].x[THETA];
+    int64_t shift_ns = timestamp_round(theta_ns);
 
-    if (line->used < 2)
-        return 0;
-    for (unsigned i = 0; i < count; i++)
-        if (!points[i].outlier)
-            sum_ns += (double)(points[i].delay_ns - line->least_delay_ns);
-    return sum_ns / line->used / (sqrt(line->used) - 1);
-}
-
-static void line_start(struct line *line, const struct point *points, unsigned count)
-{
-    const struct point *newest = NULL;
-    const struct point *oldest = NULL;
-
-    *line = (struct line){.least_delay_ns = INT64_MAX};
-    for (unsigned i = 0; i < count; i++) {
-        if (points[i].outlier)
-            continue;
-        oldest = oldest ? oldest : &points[i];
-        newest = &points[i];
-        line->used++;
-        if (points[i].delay_ns < line->least_delay_ns)
-            line->least_delay_ns = points[i].delay_ns;
-    }
-    if (!newest)
+    if (fabs(theta_ns) < ORIGIN_RANGE_NS ||
+        timestamp_add(estimator->origin_ns, shift_ns, &estimator->origin_ns) < 0)
         return;
-    line->unseen_ns = unseen_delay(points, count, line);
-    line->origin_raw_ns = newest->master_raw_ns;
-    line->origin_offset_ns = newest->offset_ns;
-    line->span_s = (double)(newest->master_raw_ns - oldest->master_raw_ns) / 1e9;
+    for (unsigned i = 0; i < BANK; i++)
+        estimator->bank[i].x[THETA] -= (double)shift_ns;
+    estimator->challenger.hypothesis.x[THETA] -= (double)shift_ns;
 }
 
-/* Least squares with weights 1/sd^2 and the prior f ~ N(0, FREQ_PRIOR_PPB^2). */
-static int line_fit(struct line *line, const struct point *points, unsigned count)
+static void adopt_all(struct estimator *estimator, const struct hypothesis *other)
 {
-    struct sums s = {.wxx = 1 / (FREQ_PRIOR_PPB * FREQ_PRIOR_PPB)};
-    double det, scale;
-
-    line_start(line, points, count);
-    if (line->used < 2)
-        return -ENODATA;
-    for (unsigned i = 0; i < count; i++) {
-        double sd = point_sd(line, &points[i]);
-
-        if (!points[i].outlier)
-            add_point(&s, point_x(line, &points[i]), point_y(line, &points[i]), 1 / (sd * sd));
+    for (unsigned i = 0; i < BANK; i++) {
+        hypothesis_adopt(&estimator->bank[i], other);
+        estimator->bank[i].evidence = fmax(estimator->bank[i].evidence, -FRESH);
     }
-    det = s.w * s.wxx - s.wx * s.wx;
-    if (!(det > 0))
-        return -ENODATA;
-    line->a_ns = (s.wxx * s.wy - s.wx * s.wxy) / det;
-    line->f_ppb = (s.w * s.wxy - s.wx * s.wy) / det;
-    scale = excess_variance(points, count, line);
-    line->var_a = scale * s.wxx / det;
-    line->cov_af = -scale * s.wx / det;
-    line->var_f = scale * s.w / det + WANDER_PPB * WANDER_PPB * line->span_s / 3;
-    return 0;
 }
 
-/* Offset in ns and its variance at x seconds from the origin: the line's own
- * uncertainty and the random walk of the frequency, W^2 x^3 / 3. */
-static double line_at(const struct line *line, double x, double *variance)
+/* Evidence is kept relative to the best; the hopeless rest, and get a new chance
+ * now and then from where the best is: what the link was like need not stay true. */
+static void rank(struct estimator *estimator)
 {
-    *variance = line->var_a + 2 * x * line->cov_af + x * x * line->var_f +
-                WANDER_PPB * WANDER_PPB * fabs(x * x * x) / 3;
-    return line->a_ns + line->f_ppb * x;
-}
+    struct hypothesis *bank = estimator->bank;
+    bool refresh = estimator->samples % FRESH_FRAMES == 0;
+    double level;
 
-/* Does the newest point contradict all that was before it? */
-static bool newest_is_outlier(const struct estimator *estimator)
-{
-    const struct point *newest = &estimator->points[estimator->count - 1];
-    struct line line;
-    double residual, variance, sd;
+    for (unsigned i = 0; i < BANK; i++)
+        if (!bank[i].idle && bank[i].evidence > bank[estimator->best].evidence)
+            estimator->best = i;
+    level = bank[estimator->best].evidence;
+    for (unsigned i = 0; i < BANK; i++) {
+        bool fresh = bank[i].idle ? refresh : bank[i].early >= EARLY_TO_ADOPT;
 
-    if (estimator->count <= JUDGE_POINTS)
-        return false;
-    if (line_fit(&line, estimator->points, estimator->count - 1) < 0 || line.used < JUDGE_POINTS)
-        return false;
-    residual = point_y(&line, newest) - line_at(&line, point_x(&line, newest), &variance);
-    sd = sqrt(variance);
-    return fabs(residual) >
-           OUTLIER_SD * sd + OUTLIER_FLOOR_NS + point_sd(&line, newest);
-}
-
-static void keep_newest(struct estimator *estimator, unsigned count)
-{
-    memmove(estimator->points, &estimator->points[estimator->count - count],
-            count * sizeof estimator->points[0]);
-    estimator->count = count;
-}
-
-/* A burst is over: is its point an outlier, and one too many? */
-static bool close_burst(struct estimator *estimator)
-{
-    unsigned outliers = 0;
-
-    if (estimator->count == 0)
-        return false;
-    estimator->points[estimator->count - 1].outlier = newest_is_outlier(estimator);
-    while (outliers < estimator->count &&
-           estimator->points[estimator->count - 1 - outliers].outlier)
-        outliers++;
-    if (outliers < JUMP_POINTS)
-        return false;
-    keep_newest(estimator, JUMP_POINTS);
-    for (unsigned i = 0; i < JUMP_POINTS; i++)
-        estimator->points[i].outlier = false;
-    return true;
-}
-
-static bool take_exchange(struct estimator *estimator, const struct exchange *exchange)
-{
-    struct point point = {.master_raw_ns = exchange->t1_ns / 2 + exchange->t4_ns / 2};
-    struct point *newest = &estimator->points[estimator->count ? estimator->count - 1 : 0];
-    bool jumped;
-    unsigned faults;
-
-    if (exchange_measure(exchange, INT64_MAX, &point.offset_ns, &point.delay_ns, &faults) < 0)
-        return false;
-    if (estimator->count > 0 && exchange->t1_ns - estimator->burst_raw_ns < BURST_NS) {
-        if (point.delay_ns < newest->delay_ns)
-            *newest = point;
-        return false;
+        if (!bank[i].idle)
+            bank[i].evidence -= level;
+        bank[i].idle |= bank[i].evidence < -HOPELESS;
+        if (!fresh || i == estimator->best)
+            continue;
+        bank[i].evidence = -FRESH;
+        hypothesis_adopt(&bank[i], &bank[estimator->best]);
     }
-    jumped = close_burst(estimator);
-    if (estimator->count == POINTS)
-        keep_newest(estimator, POINTS - 1);
-    estimator->points[estimator->count++] = point;
-    estimator->burst_raw_ns = exchange->t1_ns;
-    return jumped;
+}
+
+static bool jumped(const struct hypothesis *before, const struct hypothesis *after)
+{
+    double queues_ns = before->queue[FORWARD].mean_ns + before->queue[BACKWARD].mean_ns;
+    double sd_ns = sqrt(before->p[THETA][THETA]) + sqrt(after->p[THETA][THETA]);
+
+    return fabs(after->x[THETA] - before->x[THETA]) >
+           JUMP_FLOOR_NS + JUMP_QUEUES * queues_ns + JUMP_SD * sd_ns;
+}
+
+/* One frame for all.  True if the clock jumped. */
+static bool absorb(struct estimator *estimator, enum direction direction, int64_t master_raw_ns,
+                   double y_ns)
+{
+    double dt_s = seconds(master_raw_ns - estimator->raw_ns);
+    double doubt = 1 + DOUBT / fmin(estimator->samples + 2, DOUBT_FRAMES);
+    struct hypothesis before;
+    struct fitting best = {0};
+    bool won, moved;
+
+    if (dt_s < -BACK_LIMIT_S)
+        return false;
+    for (unsigned i = 0; i < BANK; i++) {
+        struct hypothesis *hypothesis = &estimator->bank[i];
+        struct fitting fitting;
+
+        if (hypothesis->idle)
+            continue;
+        hypothesis_predict(hypothesis, dt_s);
+        hypothesis_doubt(hypothesis, doubt);
+        fitting = hypothesis_update(hypothesis, direction, y_ns);
+        hypothesis->evidence += fitting.evidence;
+        if (i == estimator->best)
+            best = fitting;
+    }
+    estimator->raw_ns = master_raw_ns;
+    estimator->samples++;
+    before = estimator->bank[estimator->best];
+    challenger_predict(&estimator->challenger, dt_s);
+    won = challenger_observe(&estimator->challenger, &before, direction, y_ns, &best);
+    rank(estimator);
+    if (!won)
+        return false;
+    adopt_all(estimator, &estimator->challenger.hypothesis);
+    moved = estimator->challenger.kind == CHALLENGE_CLOCK &&
+            jumped(&before, &estimator->challenger.hypothesis);
+    challenger_rest(&estimator->challenger);
+    return moved;
+}
+
+/* Nothing fits any more, or a liar's figures have left the range of doubles. */
+static bool is_lost(const struct estimator *estimator)
+{
+    const struct hypothesis *best = &estimator->bank[estimator->best];
+
+    return estimator->challenger.lost >= LOST_TO_RESTART || !isfinite(best->x[THETA]) ||
+           !(best->p[THETA][THETA] > 0);
+}
+
+/* The first pair of frames: there is an estimate from here on. */
+static void begin(struct estimator *estimator, int64_t master_raw_ns, int64_t slave_raw_ns)
+{
+    int64_t there_ns, back_ns, rtt_ns;
+
+    if (!estimator->have_forward)
+        return;
+    estimator->have_forward = false;
+    if (timestamp_sub(estimator->forward_slave_ns, estimator->forward_master_ns, &there_ns) < 0 ||
+        timestamp_sub(master_raw_ns, slave_raw_ns, &back_ns) < 0 ||
+        timestamp_add(there_ns, back_ns, &rtt_ns) < 0 || rtt_ns <= 0 ||
+        master_raw_ns < estimator->forward_master_ns)
+        return;
+    start(estimator, (double)rtt_ns / 2);
+    (void)absorb(estimator, FORWARD, estimator->forward_master_ns, 0);
+    (void)absorb(estimator, BACKWARD, master_raw_ns, (double)(back_ns + estimator->origin_ns));
 }
 
 bool estimator_observe(struct estimator *estimator, enum direction direction, int64_t master_raw_ns,
                        int64_t slave_raw_ns)
 {
-    struct exchange exchange;
+    int64_t y_ns;
+    bool moved;
 
-    if (direction == FORWARD) {
+    if (!timestamp_valid(master_raw_ns) || !timestamp_valid(slave_raw_ns))
+        return false;
+    if (!estimator->started) {
+        if (direction == BACKWARD) {
+            begin(estimator, master_raw_ns, slave_raw_ns);
+            return false;
+        }
         estimator->have_forward = true;
         estimator->forward_master_ns = master_raw_ns;
         estimator->forward_slave_ns = slave_raw_ns;
         return false;
     }
-    if (!estimator->have_forward)
+    if (timestamp_sub(slave_raw_ns - master_raw_ns, estimator->origin_ns, &y_ns) < 0)
         return false;
-    estimator->have_forward = false;
-    exchange = (struct exchange){.t1_ns = estimator->forward_master_ns,
-                                 .t2_ns = estimator->forward_slave_ns,
-                                 .t3_ns = slave_raw_ns,
-                                 .t4_ns = master_raw_ns};
-    return take_exchange(estimator, &exchange);
+    moved = absorb(estimator, direction, master_raw_ns,
+                   direction == FORWARD ? (double)y_ns : -(double)y_ns);
+    move_origin(estimator);
+    if (!is_lost(estimator))
+        return moved;
+    estimator_reset(estimator);
+    return true;
 }
 
-static double scatter(const struct estimator *estimator, int64_t least_delay_ns)
+/* Means over the bank, weighted by evidence. */
+struct mixture {
+    double weight;
+    double theta, freq, delay;
+    double theta_square, freq_square; /* of the hypotheses' own variances and means */
+    double wander_square;
+};
+
+/* Relative to the best one's, so that the squares keep their digits. */
+static void mix(struct mixture *mixture, const struct hypothesis *hypothesis,
+                const struct hypothesis *best)
 {
-    double sum = 0;
+    double weight = exp(hypothesis->evidence);
+    double theta = hypothesis->x[THETA] - best->x[THETA];
+    double freq = hypothesis->x[FREQ] - best->x[FREQ];
 
-    for (unsigned i = 0; i < estimator->count; i++) {
-        double extra_ns = (double)(estimator->points[i].delay_ns - least_delay_ns) / 2;
+    mixture->weight += weight;
+    mixture->theta += weight * theta;
+    mixture->freq += weight * freq;
+    mixture->delay += weight * hypothesis->x[DELAY];
+    mixture->theta_square += weight * (hypothesis->p[THETA][THETA] + theta * theta);
+    mixture->freq_square += weight * (hypothesis->p[FREQ][FREQ] + freq * freq);
+    mixture->wander_square += weight * hypothesis->wander_ppb * hypothesis->wander_ppb;
+}
 
-        sum += extra_ns * extra_ns;
+static struct mixture mixture_at(const struct estimator *estimator, double dt_s,
+                                 struct hypothesis *best)
+{
+    struct mixture mixture = {0};
+
+    *best = estimator->bank[estimator->best];
+    hypothesis_predict(best, dt_s);
+    for (unsigned i = 0; i < BANK; i++) {
+        struct hypothesis hypothesis = estimator->bank[i];
+
+        if (hypothesis.idle)
+            continue;
+        hypothesis_predict(&hypothesis, dt_s);
+        mix(&mixture, &hypothesis, best);
     }
-    return sqrt(sum / estimator->count);
+    return mixture;
 }
 
 int estimator_estimate(const struct estimator *estimator, int64_t master_raw_ns,
                        struct estimate *estimate)
 {
-    unsigned count = estimator->count;
-    struct line line;
-    double variance, x;
+    struct hypothesis best;
+    struct mixture mixture;
+    double theta, freq;
     int64_t offset_ns;
 
-    if (count > 0 && newest_is_outlier(estimator))
-        count--;
-    if (line_fit(&line, estimator->points, count) < 0)
+    if (!estimator->started)
         return -ENODATA;
-    x = (double)(master_raw_ns - line.origin_raw_ns) / 1e9;
-    if (timestamp_add(line.origin_offset_ns, timestamp_round(line_at(&line, x, &variance)),
-                      &offset_ns) < 0)
+    mixture = mixture_at(estimator, seconds(master_raw_ns - estimator->raw_ns), &best);
+    theta = mixture.theta / mixture.weight;
+    freq = mixture.freq / mixture.weight;
+    if (timestamp_add(estimator->origin_ns, timestamp_round(best.x[THETA] + theta), &offset_ns) < 0)
         return -ENODATA;
-    *estimate = (struct estimate){.offset_ns = offset_ns,
-                                  .freq_ppb = line.f_ppb,
-                                  .delay_ns = (double)line.least_delay_ns / 2,
-                                  .offset_sd_ns = sqrt(variance),
-                                  .freq_sd_ppb = sqrt(line.var_f),
-                                  .jitter_ns = scatter(estimator, line.least_delay_ns),
-                                  .samples = line.used};
+    *estimate = (struct estimate){
+        .offset_ns = offset_ns,
+        .freq_ppb = best.x[FREQ] + freq,
+        .delay_ns = fmax(0, mixture.delay / mixture.weight),
+        .offset_sd_ns = sqrt(fmax(0, mixture.theta_square / mixture.weight - theta * theta)),
+        .freq_sd_ppb = sqrt(fmax(0, mixture.freq_square / mixture.weight - freq * freq)),
+        .wander_ppb = sqrt(mixture.wander_square / mixture.weight),
+        .jitter_ns = fmin(best.queue[FORWARD].mean_ns, best.queue[BACKWARD].mean_ns),
+        .samples = estimator->samples};
     return 0;
 }

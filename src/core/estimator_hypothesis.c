@@ -6,6 +6,7 @@
 #define STAMP_SD_NS 20.0     /* reading two clocks is not more exact than this */
 #define GATE_QUEUES 12.0     /* e^-12: one frame in 160000 queues longer, ... */
 #define GATE_SD 6.0          /* ... on top of what the prediction may be wrong */
+#define CONCEDE_SD 2.5
 #define LATE_GROWTH 1.01     /* of lambda: frames are late because queues have grown */
 #define QUEUE_MEMORY 400.0   /* frames: lambda to 5 % */
 #define QUEUE_RECENT 36.0    /* frames: lambda to 1 / sqrt(2 * 36) = 12 % */
@@ -46,6 +47,13 @@ void hypothesis_predict(struct hypothesis *hypothesis, double dt_s)
     p[FREQ][FREQ] += walk;
     p[FREQ][THETA] = p[THETA][FREQ];
     p[DELAY][THETA] = p[THETA][DELAY];
+}
+
+void hypothesis_doubt(struct hypothesis *hypothesis, double factor)
+{
+    for (int i = 0; i < STATES; i++)
+        for (int j = 0; j < STATES; j++)
+            hypothesis->p[i][j] *= factor;
 }
 
 double hypothesis_expects(const struct hypothesis *hypothesis, enum direction direction)
@@ -101,16 +109,14 @@ static double absorb(struct hypothesis *hypothesis, enum direction direction, do
     return -log(lambda) + (m - y_ns) / lambda + variance / (2 * lambda * lambda) + log_phi;
 }
 
-/* Earlier than can be: a little means that the hypothesis was too sure, and it
- * learns that; much is for others to judge. */
-static bool concede(struct hypothesis *hypothesis, enum direction direction, double early_ns)
+/* Log density of y if z ~ N(m, s^2) and more. */
+static double density(double early_ns, double lambda, double variance)
 {
-    hypothesis->early++;
-    if (!(early_ns < hypothesis->queue[direction].mean_ns))
-        return false;
-    hypothesis->p[THETA][THETA] += early_ns * early_ns;
-    hypothesis->p[DELAY][DELAY] += early_ns * early_ns;
-    return true;
+    double s = sqrt(variance);
+    double log_phi;
+
+    normal_hazard(-early_ns / s - s / lambda, &log_phi);
+    return -log(lambda) + early_ns / lambda + variance / (2 * lambda * lambda) + log_phi;
 }
 
 struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction direction,
@@ -123,6 +129,7 @@ struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction d
     /* The most that one frame may count against a hypothesis. */
     struct fitting fitting = {.evidence = -log(queue->mean_ns) - GATE_QUEUES};
     double worst = fitting.evidence;
+    double early_ns;
 
     fitting.innovation_ns = y_ns - hypothesis_expects(hypothesis, direction);
     if (!(fitting.innovation_ns <= GATE_QUEUES * queue->mean_ns + margin_ns)) {
@@ -132,15 +139,24 @@ struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction d
         queue->recent_ns *= LATE_GROWTH;
         return fitting;
     }
-    if (fitting.innovation_ns < -margin_ns) {
+    early_ns = -fitting.innovation_ns;
+    if (early_ns > margin_ns) {
         fitting.fit = FIT_EARLY;
-        if (!concede(hypothesis, direction, -fitting.innovation_ns))
+        hypothesis->early++;
+        if (!(early_ns < queue->mean_ns))
             return fitting;
+    } else {
+        hypothesis->early = 0;
+    }
+    if (early_ns > CONCEDE_SD * sqrt(variance)) {
+        double excess = early_ns / CONCEDE_SD;
+
+        fitting.evidence = fmax(density(early_ns, queue->mean_ns, variance), worst);
+        hypothesis_doubt(hypothesis, excess * excess / variance);
         variance = project(hypothesis, direction, ph);
         absorb(hypothesis, direction, y_ns, ph, variance);
         return fitting;
     }
-    hypothesis->early = 0;
     fitting.evidence = fmax(absorb(hypothesis, direction, y_ns, ph, variance), worst);
     return fitting;
 }

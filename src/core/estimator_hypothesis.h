@@ -47,6 +47,7 @@ struct fitting {
 };
 
 void hypothesis_predict(struct hypothesis *hypothesis, double dt_s);
+void hypothesis_doubt(struct hypothesis *hypothesis, double factor);
 struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction direction,
                                  double y_ns);
 /* Takes over the other's state but keeps its own W, rho and evidence. */

@@ -72,7 +72,7 @@ static void forget_group(struct master *master)
     for (size_t i = 0; i < master->peer_count; i++) {
         if (!master->peers[i].up)
             continue;
-        estimator_reset(master->peers[i].estimator);
+        master_link_reset(&master->peers[i]);
         master->peers[i].standing = (struct standing){0};
         master->peers[i].heard_raw_ns = master->status.now.raw_ns;
     }
@@ -124,6 +124,7 @@ void master_handle(struct master *master, const struct event *event, struct acti
         master_peer_sent(master, event);
         break;
     case EVENT_STAMPED:
+        master_peer_stamped(master, event);
         break;
     case EVENT_STOP:
         take_stop(master, actions);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "core/exchange.h"
 #include "master_state.h"
 
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #define HELLO_TIMEOUT_NS (5 * NS_PER_S)
 #define SILENCE_FLOOR_NS (10 * NS_PER_S)
 #define SILENCE_ROUNDS 4
+#define STAMP_LATE_MAX_NS NS_PER_S
 
 void master_peer_free(struct master *master)
 {
@@ -242,30 +242,24 @@ static enum refusal check_reply(const struct master *master, const struct peer *
     return REFUSAL_NONE;
 }
 
-static void observe(struct peer *peer, const struct wire_reply *reply,
-                    const struct exchange *exchange, struct actions *actions)
+/* Nothing older holds. */
+static void note_epoch(struct peer *peer, uint32_t epoch, struct actions *actions)
 {
-    if (peer->epoch_known && reply->epoch != peer->epoch) {
-        estimator_reset(peer->estimator);
+    if (peer->epoch_known && epoch != peer->epoch) {
+        master_link_reset(peer);
         peer->standing.in = false;
         note_peer(peer, NOTE_CLOCK_JUMPED, actions);
     }
-    peer->epoch = reply->epoch;
+    peer->epoch = epoch;
     peer->epoch_known = true;
-    if (reply->correct_sequence && reply->correct_sequence == peer->correct_sequence) {
-        estimator_observe(peer->estimator, FORWARD, peer->correct_raw_ns, reply->correct_raw_ns);
-        peer->correct_sequence = 0;
-    }
-    estimator_observe(peer->estimator, FORWARD, exchange->t1_ns, exchange->t2_ns);
-    if (estimator_observe(peer->estimator, BACKWARD, exchange->t4_ns, exchange->t3_ns))
-        peer->jumped = true;
 }
 
-static void take_reply(struct master *master, struct peer *peer, const struct wire_reply *reply,
+static void take_reply(struct master *master, struct peer *peer, const struct wire_frame *frame,
                        const struct event *event, struct actions *actions)
 {
+    const struct wire_reply *reply = &frame->reply;
     enum refusal refusal = check_reply(master, peer, reply, event);
-    const struct exchange exchange = {.t1_ns = reply->t1_raw_ns,
+    const struct exchange exchange = {.t1_ns = peer->polls[reply->exchange].left_raw_ns,
                                       .t2_ns = reply->t2_raw_ns,
                                       .t3_ns = reply->departure.sent.raw_ns,
                                       .t4_ns = event->frame.arrived.raw_ns};
@@ -284,7 +278,9 @@ static void take_reply(struct master *master, struct peer *peer, const struct wi
     peer->state = reply->state;
     peer->slave = reply->departure.sent;
     peer->freq_ppb = wire_ppb_from_fs(reply->freq_fs);
-    observe(peer, reply, &exchange, actions);
+    note_epoch(peer, reply->epoch, actions);
+    if (!master_link_reply(master, peer, frame->sequence, reply, &exchange))
+        refuse(peer, REFUSAL_IMPOSSIBLE, actions);
 }
 
 static void take_welcomed(struct master *master, uint32_t slot, const struct wire_frame *frame,
@@ -294,7 +290,7 @@ static void take_welcomed(struct master *master, uint32_t slot, const struct wir
 
     switch (frame->type) {
     case WIRE_REPLY:
-        take_reply(master, peer, &frame->reply, event, actions);
+        take_reply(master, peer, frame, event, actions);
         break;
     case WIRE_REPORT:
         peer->state = frame->report.state;
@@ -341,21 +337,56 @@ void master_peer_frame(struct master *master, const struct event *event, struct 
     }
 }
 
+static struct poll *find_poll(struct peer *peer, uint32_t sequence)
+{
+    for (unsigned i = 0; i < WIRE_EXCHANGES_MAX; i++)
+        if (peer->polls[i].sequence == sequence)
+            return &peer->polls[i];
+    return NULL;
+}
+
 void master_peer_sent(struct master *master, const struct event *event)
 {
     struct peer *peer = find(master, event->peer);
+    struct poll *poll;
 
     if (!peer)
         return;
     if (event->sent.type == WIRE_CORRECT) {
         peer->correct_sequence = event->sent.sequence;
         peer->correct_raw_ns = event->sent.raw_ns;
+    }
+    poll = event->sent.type == WIRE_POLL ? find_poll(peer, event->sent.sequence) : NULL;
+    if (poll) {
+        poll->sent = true;
+        poll->t1_raw_ns = poll->left_raw_ns = event->sent.raw_ns;
+    }
+}
+
+/* The kernel's word replaces ours if it can be true: not before we began to write. */
+static void improve(int64_t *left_raw_ns, int64_t stamp_raw_ns)
+{
+    int64_t late_ns;
+
+    if (timestamp_sub(stamp_raw_ns, *left_raw_ns, &late_ns) == 0 && late_ns >= 0 &&
+        late_ns <= STAMP_LATE_MAX_NS)
+        *left_raw_ns = stamp_raw_ns;
+}
+
+void master_peer_stamped(struct master *master, const struct event *event)
+{
+    struct peer *peer = find(master, event->peer);
+    struct poll *poll;
+
+    if (!peer)
         return;
-    }
-    for (unsigned i = 0; event->sent.type == WIRE_POLL && i < WIRE_EXCHANGES_MAX; i++) {
-        if (peer->polls[i].sequence != event->sent.sequence)
-            continue;
-        peer->polls[i].sent = true;
-        peer->polls[i].t1_raw_ns = event->sent.raw_ns;
-    }
+    if (event->sent.type == WIRE_CORRECT && event->sent.sequence == peer->correct_sequence)
+        improve(&peer->correct_raw_ns, event->sent.raw_ns);
+    if (event->sent.type != WIRE_POLL)
+        return;
+    peer->poll_sequence = event->sent.sequence;
+    peer->poll_raw_ns = event->sent.raw_ns;
+    poll = find_poll(peer, event->sent.sequence);
+    if (poll && poll->sent)
+        improve(&poll->left_raw_ns, event->sent.raw_ns);
 }

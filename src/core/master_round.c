@@ -71,6 +71,8 @@ static void poll_everyone(struct master *master, const struct reading *now, stru
             master_peer_welcome(master, i, actions);
         frame.sequence = master_next_sequence(peer);
         frame.poll.departure.sent = *now;
+        frame.poll.departure.prev_sequence = peer->poll_sequence;
+        frame.poll.departure.prev_raw_ns = peer->poll_raw_ns;
         frame.poll.round = master->round;
         frame.poll.exchange = (uint8_t)master->exchange;
         peer->polls[master->exchange].sequence = frame.sequence;

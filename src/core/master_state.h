@@ -5,6 +5,7 @@
 
 #include "core/average.h"
 #include "core/estimator.h"
+#include "core/exchange.h"
 #include "core/master.h"
 
 #define MASTER_FAST_INTERVAL_NS (500 * NS_PER_MS)
@@ -24,8 +25,18 @@ struct standing {
 /* One POLL of the round under way. */
 struct poll {
     uint32_t sequence;
-    int64_t t1_raw_ns;
+    int64_t t1_raw_ns;   /* what the frame says, and so its answer echoes */
+    int64_t left_raw_ns; /* when it left: the kernel's stamp, if there is one */
     bool sent, answered;
+};
+
+/* REPLYs whose departure is told by the next one. */
+struct departures {
+    bool waiting;             /* the exchange below is not observed yet, backward */
+    uint32_t sequence;        /* of its REPLY */
+    struct exchange exchange; /* t3 as that REPLY itself tells it */
+    bool told;                /* this slave's kernel stamps what it sends */
+    int64_t lag_ns;           /* how long after such a t3 a REPLY leaves at least */
 };
 
 struct peer {
@@ -52,6 +63,9 @@ struct peer {
     double freq_ppb;       /* its frequency in force then */
     uint32_t correct_sequence; /* last CORRECT sent, and when */
     int64_t correct_raw_ns;
+    uint32_t poll_sequence;    /* last POLL whose departure the kernel told */
+    int64_t poll_raw_ns;
+    struct departures departures;
 
     struct standing standing;
     double given_sd_ppb;   /* sd of the frequency behind the map it follows */
@@ -115,10 +129,18 @@ void master_peer_up(struct master *master, const struct event *event, struct act
 void master_peer_down(struct master *master, const struct event *event, struct actions *actions);
 void master_peer_frame(struct master *master, const struct event *event, struct actions *actions);
 void master_peer_sent(struct master *master, const struct event *event);
+void master_peer_stamped(struct master *master, const struct event *event);
 void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *actions);
 void master_peer_close(struct master *master, uint32_t peer, enum bye_reason reason,
                        struct actions *actions);
 void master_peer_free(struct master *master);
+
+/* master_link.c: what a peer's frames tell the estimator. */
+/* A valid answer.  False if it tells a departure that cannot be: that one is not used. */
+bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequence,
+                       const struct wire_reply *reply, const struct exchange *exchange);
+/* Nothing known of this link holds any more. */
+void master_link_reset(struct peer *peer);
 /* WELCOME, first and whenever the interval it told has changed. */
 void master_peer_welcome(struct master *master, uint32_t slot, struct actions *actions);
 

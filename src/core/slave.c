@@ -11,6 +11,7 @@
 #define MAP_AGE_FLOOR_NS (60 * NS_PER_S)
 #define MAP_AGE_ROUNDS 10          /* a map older than this was queued behind an outage */
 #define MAP_FUTURE_NS NS_PER_S
+#define REPORT_CORRECTION_NS NS_PER_MS /* a slew that a round is long for */
 
 /* One connection to a master; all zero without one. */
 struct session {
@@ -25,6 +26,9 @@ struct session {
     uint32_t round;       /* of the newest CORRECT taken */
     uint32_t correct_sequence;
     int64_t correct_raw_ns;
+    uint32_t reply_sequence; /* last REPLY whose departure the kernel told */
+    int64_t reply_raw_ns;
+    uint8_t told_state;      /* the master knows; enum sync_state */
     unsigned refused;
 };
 
@@ -98,6 +102,7 @@ static void say_hello(struct slave *slave, struct actions *actions)
     hello->minor = WIRE_MINOR;
     hello->kind = (uint8_t)slave->config.kind;
     hello->state = (uint8_t)discipline_state(slave->discipline);
+    slave->session.told_state = hello->state;
     hello->precision_ns = slave->config.precision_ns;
     hello->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
     memcpy(hello->id, slave->config.id, sizeof hello->id);
@@ -186,9 +191,12 @@ static void answer_poll(struct slave *slave, const struct wire_poll *poll,
     int64_t bound_ns = discipline_bound(slave->discipline, &event->now);
 
     reply->departure.sent = event->now;
+    reply->departure.prev_sequence = slave->session.reply_sequence;
+    reply->departure.prev_raw_ns = slave->session.reply_raw_ns;
     reply->round = poll->round;
     reply->exchange = poll->exchange;
     reply->state = (uint8_t)discipline_state(slave->discipline);
+    slave->session.told_state = reply->state;
     reply->source = (uint8_t)event->frame.source;
     reply->epoch = discipline_epoch(slave->discipline);
     reply->t1_raw_ns = poll->departure.sent.raw_ns;
@@ -197,6 +205,7 @@ static void answer_poll(struct slave *slave, const struct wire_poll *poll,
     reply->correct_raw_ns = slave->session.correct_raw_ns;
     reply->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
     reply->bound_ns = bound_ns;
+    reply->offset_sd_ns = INT64_MAX;
     actions_send(actions, slave->session.peer, &frame);
 }
 
@@ -242,6 +251,8 @@ static enum refusal follow(struct slave *slave, const struct wire_correct *corre
     struct target target = {.map = correct->map,
                             .offset_sd_ns = correct->offset_sd_ns,
                             .freq_sd_ppb = wire_ppb_from_fs(correct->freq_sd_fs),
+                            .wander_ppb = wire_ppb_from_fs(correct->wander_fs),
+                            .scatter_ns = correct->scatter_ns,
                             .asymmetry_ns = correct->asymmetry_ns,
                             .in = clock_verdict_is_in(correct->verdict),
                             .hands_off = correct->verdict == VERDICT_REFERENCE};
@@ -250,7 +261,7 @@ static enum refusal follow(struct slave *slave, const struct wire_correct *corre
         return REFUSAL_MAP;
     slave->mapped_raw_ns = now->raw_ns;
     slave->followed_total_ns = now->total_ns;
-    slave->report_due = true;
+    slave->report_due |= timestamp_abs(correct->correction_ns) > REPORT_CORRECTION_NS;
     return REFUSAL_NONE;
 }
 
@@ -344,6 +355,7 @@ static void say_report(struct slave *slave, const struct discipline_outcome *out
     report->departure.sent = slave->status.now;
     report->round = slave->session.round;
     report->state = (uint8_t)discipline_state(slave->discipline);
+    slave->session.told_state = report->state;
     report->foreign = slave->foreign_due;
     report->applied_ns = slave->status.now.total_ns - slave->followed_total_ns;
     report->slew_left_ns = slave->status.slew_left_ns;
@@ -352,6 +364,14 @@ static void say_report(struct slave *slave, const struct discipline_outcome *out
     actions_send(actions, slave->session.peer, &frame);
     slave->report_due = false;
     slave->foreign_due = false;
+}
+
+/* Everything else can wait for the next REPLY. */
+static bool has_news(const struct slave *slave)
+{
+    return slave->session.welcomed &&
+           (slave->report_due || slave->foreign_due ||
+            slave->session.told_state != (uint8_t)discipline_state(slave->discipline));
 }
 
 /* No word or no map for too long. */
@@ -388,8 +408,18 @@ static void take_tick(struct slave *slave, const struct event *event, struct act
     slave->foreign_due |= (outcome.events & DISCIPLINE_FOREIGN) != 0;
     actions_discipline(actions, &outcome, discipline_state(slave->discipline),
                        slave->config.limits.panic_threshold_ns);
-    if (slave->session.welcomed && (slave->report_due || slave->foreign_due))
+    if (has_news(slave))
         say_report(slave, &outcome, actions);
+}
+
+/* For the next REPLY to carry. */
+static void take_stamp(struct slave *slave, const struct event *event)
+{
+    if (!slave->session.up || event->peer != slave->session.peer ||
+        event->sent.type != WIRE_REPLY)
+        return;
+    slave->session.reply_sequence = event->sent.sequence;
+    slave->session.reply_raw_ns = event->sent.raw_ns;
 }
 
 /* Our own leaving is no news of the master. */
@@ -420,8 +450,10 @@ void slave_handle(struct slave *slave, const struct event *event, struct actions
     case EVENT_STOP:
         take_stop(slave, actions);
         break;
-    case EVENT_SENT:
     case EVENT_STAMPED:
+        take_stamp(slave, event);
+        break;
+    case EVENT_SENT:
     case EVENT_WAKE:
         break;
     }

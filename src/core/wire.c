@@ -191,6 +191,7 @@ static void carry_reply(struct cursor *cursor, struct wire_reply *reply)
     carry_stamp(cursor, &reply->correct_raw_ns);
     carry_freq(cursor, &reply->freq_fs);
     carry_size(cursor, &reply->bound_ns);
+    carry_size(cursor, &reply->offset_sd_ns);
     carry_u32(cursor, &reply->correct_sequence);
 }
 
@@ -209,6 +210,8 @@ static void carry_correct(struct cursor *cursor, struct wire_correct *correct)
     carry_size(cursor, &correct->offset_sd_ns);
     carry_size(cursor, &correct->freq_sd_fs);
     carry_size(cursor, &correct->asymmetry_ns);
+    carry_size(cursor, &correct->wander_fs);
+    carry_size(cursor, &correct->scatter_ns);
     carry_u16(cursor, &correct->counted);
     carry_u16(cursor, &correct->present);
     check(cursor, correct->counted <= correct->present, WIRE_FAULT_RANGE);
@@ -299,6 +302,16 @@ int wire_frame_length(const uint8_t *bytes, size_t available, size_t *length)
         return -EBADMSG;
     *length = header.length;
     return 0;
+}
+
+void wire_identify(const uint8_t bytes[WIRE_HEADER_SIZE], uint8_t *type, uint32_t *sequence)
+{
+    struct cursor cursor = {.from = bytes, .size = WIRE_HEADER_SIZE};
+    struct header header = {0};
+
+    carry_header(&cursor, &header);
+    *type = header.type;
+    *sequence = header.sequence;
 }
 
 static unsigned decode(struct cursor *cursor, uint8_t minor, struct wire_frame *frame)

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a peer's frames tell its estimator, in the order of their instants.
+ *
+ * When a REPLY really left, the next one tells.  In a round of several exchanges
+ * the observation waits for that, the last one of a round for the next round: the
+ * one before told the same, some 20 ms earlier.  In a round of a single exchange it
+ * would be a whole interval late, which costs more than a stamp that is some
+ * microseconds early: it is used at once.
+ *
+ * Then t3 is what the REPLY itself says, which was read before the frame was
+ * written, plus the least time that writing was seen to take.  Without that the way
+ * back would seem longer than the way there, on which both stamps are the kernel's.
+ */
+#include "master_state.h"
+
+#define DEPARTURE_LAG_MAX_NS NS_PER_S /* told to be later than that: nonsense */
+#define LAG_FORGET 32 /* REPLYs after which a least lag that is not seen again has faded */
+
+void master_link_reset(struct peer *peer)
+{
+    estimator_reset(peer->estimator);
+    peer->departures.waiting = false;
+    peer->departures.sequence = 0;
+}
+
+static void observe_back(struct peer *peer, const struct exchange *exchange)
+{
+    if (estimator_observe(peer->estimator, BACKWARD, exchange->t4_ns, exchange->t3_ns))
+        peer->jumped = true;
+}
+
+/* It left after t3 was read, and not so late that it could not have arrived at t4. */
+static bool is_possible(const struct exchange *exchange, int64_t left_raw_ns)
+{
+    struct exchange told = *exchange;
+    int64_t lag_ns, offset_ns, delay_ns;
+    unsigned faults;
+
+    told.t3_ns = left_raw_ns;
+    return timestamp_sub(left_raw_ns, exchange->t3_ns, &lag_ns) == 0 && lag_ns >= 0 &&
+           lag_ns <= DEPARTURE_LAG_MAX_NS &&
+           exchange_measure(&told, INT64_MAX, &offset_ns, &delay_ns, &faults) == 0;
+}
+
+static void learn_lag(struct departures *departures, int64_t lag_ns)
+{
+    if (!departures->told || lag_ns < departures->lag_ns)
+        departures->lag_ns = lag_ns;
+    else
+        departures->lag_ns += (lag_ns - departures->lag_ns) / LAG_FORGET;
+    departures->told = true;
+}
+
+/* With the stamp in the frame.  A lag that cannot be this time is not added. */
+static void observe_unstamped(struct peer *peer, struct exchange exchange)
+{
+    int64_t left_raw_ns = exchange.t3_ns + peer->departures.lag_ns;
+
+    if (is_possible(&exchange, left_raw_ns))
+        exchange.t3_ns = left_raw_ns;
+    observe_back(peer, &exchange);
+}
+
+/* The REPLY before, now that its departure is told or not. */
+static bool settle_previous(struct peer *peer, const struct wire_departure *departure)
+{
+    struct departures *departures = &peer->departures;
+    struct exchange exchange = departures->exchange;
+    bool told = departure->prev_sequence && departure->prev_sequence == departures->sequence;
+    bool possible = told && is_possible(&exchange, departure->prev_raw_ns);
+
+    if (possible)
+        learn_lag(departures, departure->prev_raw_ns - exchange.t3_ns);
+    if (departures->waiting && possible) {
+        exchange.t3_ns = departure->prev_raw_ns;
+        observe_back(peer, &exchange);
+    } else if (departures->waiting) {
+        observe_unstamped(peer, exchange);
+    }
+    departures->waiting = false;
+    return possible || !told;
+}
+
+bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequence,
+                       const struct wire_reply *reply, const struct exchange *exchange)
+{
+    struct departures *departures = &peer->departures;
+    bool good = settle_previous(peer, &reply->departure);
+
+    if (reply->correct_sequence && reply->correct_sequence == peer->correct_sequence) {
+        estimator_observe(peer->estimator, FORWARD, peer->correct_raw_ns, reply->correct_raw_ns);
+        peer->correct_sequence = 0;
+    }
+    estimator_observe(peer->estimator, FORWARD, exchange->t1_ns, exchange->t2_ns);
+    departures->sequence = sequence;
+    departures->exchange = *exchange;
+    departures->waiting = departures->told && master->exchanges > 1;
+    if (!departures->waiting)
+        observe_unstamped(peer, *exchange);
+    return good;
+}
