@@ -5,9 +5,11 @@ named = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
 unit_tests := $(call named,tests/unit/test_*.c)
 process_tests := $(call named,tests/process/test_*.c)
 tools := $(call named,tests/tools/*.c)
+simulator := $(BUILD)/tests/sim/sim
+sim_tests := $(call named,tests/sim/test_*.c)
 demo := $(if $(wildcard tests/demo/*.c),$(BUILD)/tests/demo/demo)
 shims := $(addsuffix .so,$(call named,tests/process/*_shim.c))
-test_programs := $(unit_tests) $(process_tests) $(tools) $(shims)
+test_programs := $(unit_tests) $(process_tests) $(sim_tests) $(tools) $(shims)
 
 # What the test programs of a directory share.
 unit_helpers := $(call objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
@@ -15,7 +17,7 @@ process_helpers := $(call objects,$(filter-out tests/process/test_% %_shim.c,\
 	$(wildcard tests/process/*.c)))
 
 .PHONY: tests
-tests: all $(test_programs) $(demo) ## build the test programs, tools and the demo too
+tests: all $(test_programs) $(simulator) $(demo) ## build the test programs, tools and the demo too
 
 # A test of a core room has nothing but the core to call.
 core_rooms := $(notdir $(basename $(wildcard include/core/*.h)))
@@ -38,6 +40,18 @@ $(demo): $(call objects,$(wildcard tests/demo/*.c tests/process/harness*.c)) $(c
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $(filter %.o,$^) $(libs)
 
+sim_parts := $(filter-out tests/sim/main.c tests/sim/test_%,$(wildcard tests/sim/*.c))
+$(simulator): $(BUILD)/tests/sim/main.o
+$(sim_tests): $(BUILD)/%: $(BUILD)/%.o
+$(simulator) $(sim_tests): $(call objects,$(sim_parts)) $(daemon) $(core)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(if $(filter $(sim_tests),$@),-lcmocka) $(daemon_libs)
+
+stamps_probe := $(BUILD)/tests/bench/stamps_probe
+$(stamps_probe): $(BUILD)/tests/bench/stamps_probe.o $(daemon) $(core)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $< $(daemon_libs)
+
 # Preloaded into programs that may not be instrumented: free of sanitizers.
 $(shims): $(BUILD)/%.so: %.c $(BUILD)/flags | libraries
 	$(say) LINK $@
@@ -51,31 +65,40 @@ structure_environment = CC='$(CC)' language='$(language) $(package_cflags)' warn
 unit := unit: $(unit_tests)
 process := process: $(process_tests)
 structure := structure: tests/structure/check tests/structure/documents
+sim := sim: $(sim_tests) tests/sim/simulations
 
-.PHONY: check check-unit check-process check-structure
+.PHONY: check check-unit check-process check-structure check-sim
 check: ## install what the tests need if it is missing, then run them all
 check-unit: ## the rooms one by one
 check-process: ## the real programs on loopback
 check-structure: ## what the sources may contain, and whether the documents are true
+check-sim: ## whole groups in virtual time: a slice of the simulations
 check check-unit check-process: built := tests
 check-structure: built := all
-check check-unit check-process check-structure:
+check-sim: built := $(simulator) $(sim_tests)
+check check-unit check-process check-structure check-sim:
 	@sh .ci/deps check
 	@$(MAKE) --no-print-directory $(built)
 	@$(MAKE) --no-print-directory run-$@
 
-.PHONY: run-check run-check-unit run-check-process run-check-structure run-instrumented run-demo
-run-check: kinds = $(unit) $(process) $(structure)
+.PHONY: run-check run-check-unit run-check-process run-check-structure run-check-sim \
+	run-instrumented run-demo
+run-check: kinds = $(unit) $(process) $(sim) $(structure)
+run-check-sim: kinds = $(sim)
 run-check-unit: kinds = $(unit)
 run-check-process: kinds = $(process)
 run-check-structure: kinds = $(structure)
 run-instrumented: kinds = $(unit) $(process)
 run-instrumented: export BERKELEY_TEST_SCALE ?= 4
-run-check run-check-unit run-check-process run-check-structure run-instrumented:
+run-check run-check-unit run-check-process run-check-structure run-check-sim run-instrumented:
 	@$(structure_environment) sh tests/run $(BUILD)/log $(kinds)
 
 run-demo: all $(demo)
 	@$(demo)
+
+.PHONY: bench-stamps
+bench-stamps: $(stamps_probe) ## what the kernel's timestamps are worth, idle and under load
+	@sh tests/bench/stamps $<
 
 .PHONY: check-asan
 check-asan: ## the same tests under the address and undefined behaviour sanitizers
@@ -99,3 +122,21 @@ VALGRIND_TEST ?= $(BUILD)/tests/process/test_journald
 .PHONY: valgrind
 valgrind: tests ## one process test with all its programs under valgrind
 	@sh tests/valgrind $(BUILD)/valgrind $(VALGRIND_TEST)
+
+.PHONY: check-faults
+check-faults: $(simulator) ## SEEDS=1000 simulations over all fault scenarios
+	@tests/sim/faults
+
+.PHONY: bench-accuracy
+bench-accuracy: $(simulator) ## the accuracy table, SEEDS=5 runs a cell: tests/bench/accuracy.tsv
+	@tests/bench/accuracy tests/bench/accuracy.tsv
+
+# The seeds of one share follow those of the one before.
+SEQUENCES ?= 1000000
+fuzz_machines = $(BUILD)/asan/tests/unit/test_machine_fuzz
+.PHONY: check-fuzz-machines
+check-fuzz-machines: ## SEQUENCES=1000000 random lives of both machines, sanitized, on all cores
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined $(fuzz_machines)
+	@share=$$((($(SEQUENCES) + $$(nproc) - 1) / $$(nproc))); \
+	seq 1 $$share $(SEQUENCES) | BERKELEY_TEST_SEQUENCES=$$share \
+		xargs -P $$(nproc) -I @ env BERKELEY_TEST_SEED=@ $(fuzz_machines)

@@ -149,6 +149,7 @@ struct wire_reply {
     int64_t correct_raw_ns;          /* its arrival */
     int64_t freq_fs;                 /* frequency in force, fs/s */
     int64_t bound_ns;                /* own published bound; >= 0 */
+    int64_t offset_sd_ns;            /* own sd of the offset to the group; >= 0 */
 };
 
 struct wire_correct {
@@ -165,6 +166,8 @@ struct wire_correct {
     int64_t offset_sd_ns;  /* sd of the offset behind the map; >= 0 */
     int64_t freq_sd_fs;    /* sd of the frequency behind it, fs/s; >= 0 */
     int64_t asymmetry_ns;  /* what unobservable path asymmetry may hide; >= 0 */
+    int64_t wander_fs;     /* random walk of the frequency: sd after one second, fs/s; >= 0 */
+    int64_t scatter_ns;    /* how far the counted clocks' mean may be from the group's time; >= 0 */
 };
 
 struct wire_report {
@@ -211,6 +214,9 @@ int wire_decode(const uint8_t *bytes, size_t length, uint8_t minor, struct wire_
 /* Writes the frame and its length.  0, or -EINVAL for a frame that
  * wire_decode() would refuse; outputs untouched then. */
 int wire_encode(const struct wire_frame *frame, uint8_t bytes[WIRE_FRAME_MAX], size_t *length);
+
+/* Type and sequence of an encoded frame, from its header. */
+void wire_identify(const uint8_t bytes[WIRE_HEADER_SIZE], uint8_t *type, uint32_t *sequence);
 
 /* Puts the reading of this very moment into an encoded stamped frame.
  * 0, or -EINVAL with the frame untouched if it carries no stamp or the reading

@@ -15,6 +15,8 @@ struct kernel_port {
     /* clock_adjtime(CLOCK_REALTIME, ...): the clock state (TIME_OK ...), or -errno. */
     int (*adjust)(void *context, struct timex *timex);
     int (*read)(void *context, struct reading *reading);
+    /* As clock_convert(). */
+    int (*convert)(void *context, int64_t real_ns, struct reading *reading);
     /* Time spent suspended since boot (BOOTTIME minus MONOTONIC), ns. */
     int (*suspended)(void *context, int64_t *ns);
     int (*watch_fd)(void *context); /* or -1 */
@@ -36,8 +38,9 @@ int clock_kernel_port(struct kernel_port *port);
 
 /* After a crash (ExecStopPost): puts the tick back to its nominal length and
  * clears the status bits that only make sense under a running daemon; leaves
- * frequency, a slew that is ending by itself, and STA_UNSYNC (the growing maxerror
- * says how much the time is worth) alone.  A clock that does not bear the marks of
+ * frequency, slews that are ending by themselves, and STA_UNSYNC (the growing maxerror
+ * says how much the time is worth) alone, but ends two slews that run against
+ * each other.  A clock that does not bear the marks of
  * clock_steer() is somebody else's: nothing is written then.  The port stays the
  * caller's.  0 or -errno. */
 int clock_kernel_tidy(const struct kernel_port *port);

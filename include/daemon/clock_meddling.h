@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/timex.h>
 
 /* The kernel's clock as it was left, or as it was found. */
 struct clock_settings {
@@ -18,15 +19,23 @@ struct clock_settings {
     int64_t constant;
     int64_t remainder_ns;
     int64_t maxerror_us;
-    int64_t adjtime_us; /* what an adjtime(3) has left */
+    int64_t adjtime_us; /* what adjtime has left */
     int status;
 };
 
+/* As clock_adjtime() told, adjtime excepted. */
+struct clock_settings clock_settings_of(const struct timex *timex);
+
+enum clock_slew {
+    CLOCK_SLEW_PLL = 1 << 0,
+    CLOCK_SLEW_ADJTIME = 1 << 1,
+};
+
 /* True if `found` differs from what the kernel itself makes of `left` in the
- * seconds between: one line of old -> new values in `text` then.  follows: the
- * remainder is where the law of clock_trail has it. */
+ * seconds between: one line of old -> new values in `text` then.  lost: which of
+ * the slews are not where the laws of clock_trail have them. */
 bool clock_meddling_describe(const struct clock_settings *left, const struct clock_settings *found,
-                             bool follows, char *text, size_t size);
+                             unsigned lost, char *text, size_t size);
 
 /* The running time services by name, "chrony.service or ntp.service": those
  * that have a directory in `units`.  "another program" if there are none, or

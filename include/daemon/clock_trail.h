@@ -2,38 +2,76 @@
 /*
  * clock_trail: where a slew handed to the kernel must be by now.
  *
- * At each second boundary of the corrected clock a quarter of the remainder
- * becomes that second's chunk: chunk = R / 4 (shifted, towards zero), R -= chunk.
- * Until the first boundary after a set the earlier chunk is still under way.
+ * At each second boundary of the corrected clock a part of the remainder R becomes
+ * that second's chunk and leaves the remainder, by one of two laws:
+ *
+ *   PLL:     chunk = R / 4 (shifted, towards zero)
+ *   adjtime: chunk = R, but at most 500 us either way
+ *
+ * A set replaces the remainder alone: until the next boundary the earlier chunk is
+ * still under way.
  */
 #ifndef BERKELEY_DAEMON_CLOCK_TRAIL_H
 #define BERKELEY_DAEMON_CLOCK_TRAIL_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/timex.h>
 
-struct clock_trail {
-    int64_t second;   /* of the corrected clock: the last boundary taken in */
-    int64_t left;     /* remainder, 2^-32 ns */
-    int64_t underway; /* chunk of this second, 2^-32 ns */
+/* When something was read or written, as clock_adjtime() told with it. */
+struct clock_instant {
+    int64_t second, part_ns; /* of the corrected clock */
+    int64_t maxerror_us;     /* grows by 500 us at each boundary: counts those taken in */
 };
 
-/* A remainder of left_ns was put in place of the old one in `second`. */
-void clock_trail_set(struct clock_trail *trail, int64_t second, int64_t left_ns);
+enum clock_trail_law {
+    CLOCK_TRAIL_PLL,
+    CLOCK_TRAIL_ADJTIME,
+};
+
+struct clock_trail {
+    enum clock_trail_law law;
+    int64_t second;      /* the last boundary taken in */
+    int64_t seen_second; /* when last looked at: may be one more */
+    int64_t maxerror_us; /* then */
+    int64_t left;        /* remainder, 2^-32 ns */
+    int64_t underway;    /* chunk of this second, 2^-32 ns */
+};
+
+struct clock_instant clock_instant_of(const struct timex *timex);
+
+/* A remainder of left_ns was put in place of the old one after the boundaries
+ * that the trail knows of. */
+void clock_trail_set(struct clock_trail *trail, int64_t left_ns);
+
+/* Takes in the boundaries that maxerror counts up to `at`: what they took from
+ * the remainder, ns. */
+int64_t clock_trail_pass(struct clock_trail *trail, const struct clock_instant *at);
 
 /* The clock was stepped: the kernel dropped remainder and chunk. */
-void clock_trail_clear(struct clock_trail *trail, int64_t second);
+void clock_trail_clear(struct clock_trail *trail, const struct clock_instant *at);
 
-/* In `second` left_ns was read back.  True, with the trail brought forward, if
- * that is what the law leaves.  The kernel takes a boundary in at its next
- * tick, some ms late: one boundary more or fewer is the law too. */
-bool clock_trail_follow(struct clock_trail *trail, int64_t second, int64_t left_ns);
+/* At `at` left_ns was read back.  True, with the trail brought forward, if
+ * that is what the law leaves after the boundaries that maxerror counts; or, if it does
+ * not count them, after the seconds that passed: one more or fewer then, for
+ * the kernel takes a boundary in at its next tick, some ms late. */
+bool clock_trail_follow(struct clock_trail *trail, const struct clock_instant *at, int64_t left_ns);
+
+/* The same after maxerror was written. */
+bool clock_trail_follow_uncounted(struct clock_trail *trail, const struct clock_instant *at,
+                                  int64_t left_ns);
+
+/* Takes in the boundaries that another trail knows of. */
+void clock_trail_align(struct clock_trail *trail, const struct clock_trail *other);
 
 /* left_ns was read back and nothing is known about how it came there; at
- * least one boundary is taken to have passed. shift: 2 + time constant. */
-void clock_trail_guess(struct clock_trail *trail, int64_t second, int64_t left_ns, int shift);
+ * least one boundary is taken to have passed. */
+void clock_trail_guess(struct clock_trail *trail, const struct clock_instant *at, int64_t left_ns,
+                       int64_t time_constant);
+void clock_trail_guess_adjtime(struct clock_trail *trail, const struct clock_instant *at,
+                               int64_t left_ns);
 
-/* What is still to come of the chunk under way, part_ns into `second`. */
-int64_t clock_trail_underway(const struct clock_trail *trail, int64_t second, int64_t part_ns);
+/* What is still to come of the chunk under way. */
+int64_t clock_trail_underway(const struct clock_trail *trail, const struct clock_instant *at);
 
 #endif

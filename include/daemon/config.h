@@ -22,6 +22,7 @@
 #define CONFIG_PATH_SIZE 256
 #define CONFIG_LISTEN_MAX 16
 #define CONFIG_REFERENCES_MAX 16
+#define CONFIG_STATE_NONE "none" /* as clock.state_file */
 
 enum config_authentication {
     CONFIG_AUTH_LOOPBACK = 0, /* "loopback": none, and so only loopback addresses */
@@ -33,10 +34,16 @@ enum config_clock_kind {
     CONFIG_CLOCK_EMULATED,   /* "emulated" */
 };
 
+enum config_timestamps {
+    CONFIG_STAMPS_KERNEL = 0, /* "kernel": where it gives them */
+    CONFIG_STAMPS_USER,       /* "user": our own, always */
+};
+
 struct config {
     char name[CONFIG_NAME_SIZE];  /* empty in the file: the host name is put in */
     char group[CONFIG_NAME_SIZE];
     int authentication; /* enum config_authentication */
+    int timestamps;     /* enum config_timestamps */
     int log_level;      /* LOG_ERR .. LOG_DEBUG */
     struct {
         char listen[CONFIG_LISTEN_MAX][CONFIG_ADDRESS_SIZE]; /* numeric; "" = unused */
@@ -60,6 +67,7 @@ struct config {
         int64_t panic_threshold_ns;
         int64_t holdover_limit_ns;
         int64_t asymmetry_max_ns;  /* -1: not declared */
+        char state_file[CONFIG_PATH_SIZE]; /* "": the usual one */
     } clock;
     struct {
         char file[CONFIG_PATH_SIZE];

@@ -11,7 +11,7 @@ enum entry_type {
     ENTRY_NAME,     /* printable ASCII without spaces */
     ENTRY_HOST,     /* the same: a host name or a numeric address */
     ENTRY_ADDRESS,  /* numeric address */
-    ENTRY_FILE,     /* absolute path, or empty */
+    ENTRY_FILE,     /* absolute path, empty, or one of words */
     ENTRY_WORD,     /* int: one of words */
     ENTRY_BOOL,     /* bool */
     ENTRY_INTEGER,  /* int64_t */

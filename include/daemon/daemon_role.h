@@ -3,6 +3,7 @@
 #ifndef BERKELEY_DAEMON_DAEMON_ROLE_H
 #define BERKELEY_DAEMON_DAEMON_ROLE_H
 
+#include "core/discipline.h"
 #include "core/machine.h"
 #include "daemon/config.h"
 
@@ -18,6 +19,9 @@ struct role {
     void (*configure)(void *machine, const struct config *config, bool adjusts);
     void (*handle)(void *machine, const struct event *event, struct actions *actions);
     int64_t (*wake_at)(const void *machine);
+    /* What the next run should know; and back: 0, or -ERANGE if no run left this behind. */
+    void (*recall)(const void *machine, struct discipline_memory *memory);
+    int (*resume)(void *machine, const struct discipline_memory *memory, bool same_raw);
     void (*summarise)(const void *machine, const struct reading *now, struct summary *summary);
     void (*destroy)(void *machine);
 };

@@ -36,6 +36,8 @@
 #define MESSAGE_OBSERVING "af01dfc5608f4289ad8ec470d84e77d8"
 #define MESSAGE_UNREACHABLE "779070a500944eb697972ca84d879985"
 #define MESSAGE_FULL "a4211466776e44dba6f5b411ad6bc3a9"
+#define MESSAGE_SAVED_TIME "6b96a62529044cfdafc97e99d50700a2"
+#define MESSAGE_STATE_FILE "501e356907ee43d0ace884c64ed0fe6f"
 
 /* systemd's own, under our names: what looks for these finds ours as well. */
 #define MESSAGE_TIME_CHANGE "c7a787079b354eaaa9e77b371893cd27"

@@ -10,7 +10,7 @@
 #ifndef BERKELEY_DAEMON_TRANSPORT_H
 #define BERKELEY_DAEMON_TRANSPORT_H
 
-#include "core/timestamp.h"
+#include "core/wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,20 +19,27 @@
 
 #define TRANSPORT_ADDRESS_SIZE 64
 
-/* Upcalls.  `arrived` was read right after the bytes came out of the socket.
+/* Upcalls.  `arrived` is the kernel's stamp of the frame's arrival, or was read right after
+ * the bytes came out of the socket; source tells.
  * A callee may call any transport function, transport_close() of that very peer
- * and transport_free() included; stamp() may not. */
+ * and transport_free() included; stamp() and convert() may not. */
 struct transport_handler {
     void (*up)(void *context, uint32_t peer, const char *address); /* "192.0.2.7 port 40112" */
     /* error: 0 = closed by the other end, -EBADMSG = sent what is no frame, -EBUSY = sent too
      * many, -ECANCELED = transport_connect() to elsewhere, or what the connection failed with. */
     void (*down)(void *context, uint32_t peer, int error);
     void (*frame)(void *context, uint32_t peer, const uint8_t *bytes, size_t length,
-                  const struct reading *arrived);
+                  const struct reading *arrived, enum stamp_source source);
+    /* The kernel's word on when a stamped frame left: from the loop or transport_collect(),
+     * once or never. */
+    void (*stamped)(void *context, uint32_t peer, uint8_t type, uint32_t sequence, int64_t raw_ns);
     /* Slave only: could not connect; the next attempt is in retry_ns. what: a sentence part
      * like "time1 (192.0.2.7 port 5525): Connection refused". */
     void (*unreachable)(void *context, const char *what, int64_t retry_ns);
     void (*stamp)(void *context, struct reading *reading); /* reads this machine's clock */
+    /* What it read when the kernel stamped with the host's CLOCK_REALTIME real_ns: 0 or
+     * -errno.  NULL: the kernel is asked for no stamps. */
+    int (*convert)(void *context, int64_t real_ns, struct reading *reading);
     void *context;
 };
 
@@ -76,6 +83,10 @@ int transport_connect(struct transport *transport, const char *host, uint16_t po
  * if the connection broke (down() follows from the loop). */
 int transport_send(struct transport *transport, uint32_t peer, const uint8_t *bytes, size_t length,
                    bool stamped, int64_t *sent_raw_ns);
+
+/* Tells by stamped() what the kernel knows already, as it does of most frames right after
+ * transport_send(), so that the loop need not turn for it. */
+void transport_collect(struct transport *transport, uint32_t peer);
 
 /* Closes after what was written; down() does not follow. */
 void transport_close(struct transport *transport, uint32_t peer);

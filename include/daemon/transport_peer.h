@@ -54,7 +54,8 @@ void transport_print_address(const struct sockaddr *address, socklen_t size,
 
 /* Takes over a connected socket if it succeeds; the caller then calls up().  0, or -errno:
  * -EUSERS if max_peers are connected. */
-int peer_open(struct transport *transport, int fd, bool outgoing, uint32_t *slot);
+int peer_open(struct transport *transport, int fd, bool outgoing, const char *address,
+              uint32_t *slot);
 
 /* Closes and calls down(); the transport may be gone after that. */
 void peer_drop(struct transport *transport, uint32_t slot, int error);

@@ -388,7 +388,8 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
         discipline->steering = true;
     }
     outcome->steer = discipline->steering && !status->observed;
-    order->synchronised = discipline->state != SYNC_UNSYNCHRONISED;
+    order->synchronised =
+        discipline->state != SYNC_UNSYNCHRONISED && order->maxerror_ns < INT64_MAX;
     if (discipline->state != discipline->said)
         outcome->events |= DISCIPLINE_STATE;
     discipline->said = discipline->state;

@@ -21,12 +21,14 @@
 #define BANK (WANDERS * SHARPNESSES)
 #define FREQ_PRIOR_PPB 300e3  /* crystals: nearly all within 100 ppm; some are far worse */
 #define QUEUE_SHARE 8.0       /* of the first round trip: a guess of lambda */
-#define HOPELESS 12.0         /* log evidence behind the best: not followed, ... */
-#define FRESH 8.0             /* ... and where it starts again, because links change, ... */
-#define FRESH_FRAMES 32       /* ... every so many frames */
+#define HOPELESS 13.0         /* log evidence behind the best: not followed, ... */
+#define FRESH 12.0            /* ... and where it starts again, because links change, ... */
+#define FRESH_FRAMES 64       /* ... every so many frames */
 #define EARLY_TO_ADOPT 3      /* frames in a row: a hypothesis that has lost its way */
+/* What the first n frames said was said before lambda was known: they count half among
+ * 2 n, and nothing counts for ever, for paths change. */
 #define DOUBT 1.0
-#define DOUBT_FRAMES 2000.0    /* what is older than so many is doubted */
+#define DOUBT_FRAMES 2000.0
 #define LOST_TO_RESTART 64    /* frames in a row that fit nothing */
 #define BACK_LIMIT_S 10.0     /* frames this much older than the newest are not used */
 /* Doubles have 53 bits: within 2^40 ns = 1100 s of the origin theta is held to 2^-12 ns.
@@ -292,11 +294,14 @@ bool estimator_observe(struct estimator *estimator, enum direction direction, in
     return true;
 }
 
-/* Means over the bank, weighted by evidence. */
+/* Means over the bank, weighted by evidence; of squares and of W with the weights'
+ * roots: how the link will go on is less certain than how it went. */
 struct mixture {
     double weight;
     double theta, freq, delay;
-    double theta_square, freq_square; /* of the hypotheses' own variances and means */
+    double root_weight;
+    double root_theta, root_freq;
+    double theta_square, freq_square; /* of the hypotheses' own uncertainties and means */
     double wander_square;
 };
 
@@ -304,7 +309,8 @@ struct mixture {
 static void mix(struct mixture *mixture, const struct hypothesis *hypothesis,
                 const struct hypothesis *best)
 {
-    double weight = exp(hypothesis->evidence);
+    double root = exp(hypothesis->evidence / 2);
+    double weight = root * root;
     double theta = hypothesis->x[THETA] - best->x[THETA];
     double freq = hypothesis->x[FREQ] - best->x[FREQ];
 
@@ -312,9 +318,12 @@ static void mix(struct mixture *mixture, const struct hypothesis *hypothesis,
     mixture->theta += weight * theta;
     mixture->freq += weight * freq;
     mixture->delay += weight * hypothesis->x[DELAY];
-    mixture->theta_square += weight * (hypothesis->p[THETA][THETA] + theta * theta);
-    mixture->freq_square += weight * (hypothesis->p[FREQ][FREQ] + freq * freq);
-    mixture->wander_square += weight * hypothesis->wander_ppb * hypothesis->wander_ppb;
+    mixture->root_weight += root;
+    mixture->root_theta += root * theta;
+    mixture->root_freq += root * freq;
+    mixture->theta_square += root * (hypothesis_variance(hypothesis, THETA) + theta * theta);
+    mixture->freq_square += root * (hypothesis_variance(hypothesis, FREQ) + freq * freq);
+    mixture->wander_square += root * hypothesis->wander_ppb * hypothesis->wander_ppb;
 }
 
 static struct mixture mixture_at(const struct estimator *estimator, double dt_s,
@@ -335,28 +344,34 @@ static struct mixture mixture_at(const struct estimator *estimator, double dt_s,
     return mixture;
 }
 
+/* The sd around the mean of what has this sum and this sum of squares. */
+static double spread(double square, double sum, double mean, double weight)
+{
+    return sqrt(fmax(0, square - 2 * mean * sum + mean * mean * weight) / weight);
+}
+
 int estimator_estimate(const struct estimator *estimator, int64_t master_raw_ns,
                        struct estimate *estimate)
 {
     struct hypothesis best;
-    struct mixture mixture;
+    struct mixture sum;
     double theta, freq;
     int64_t offset_ns;
 
     if (!estimator->started)
         return -ENODATA;
-    mixture = mixture_at(estimator, seconds(master_raw_ns - estimator->raw_ns), &best);
-    theta = mixture.theta / mixture.weight;
-    freq = mixture.freq / mixture.weight;
+    sum = mixture_at(estimator, seconds(master_raw_ns - estimator->raw_ns), &best);
+    theta = sum.theta / sum.weight;
+    freq = sum.freq / sum.weight;
     if (timestamp_add(estimator->origin_ns, timestamp_round(best.x[THETA] + theta), &offset_ns) < 0)
         return -ENODATA;
     *estimate = (struct estimate){
         .offset_ns = offset_ns,
         .freq_ppb = best.x[FREQ] + freq,
-        .delay_ns = fmax(0, mixture.delay / mixture.weight),
-        .offset_sd_ns = sqrt(fmax(0, mixture.theta_square / mixture.weight - theta * theta)),
-        .freq_sd_ppb = sqrt(fmax(0, mixture.freq_square / mixture.weight - freq * freq)),
-        .wander_ppb = sqrt(mixture.wander_square / mixture.weight),
+        .delay_ns = fmax(0, sum.delay / sum.weight),
+        .offset_sd_ns = spread(sum.theta_square, sum.root_theta, theta, sum.root_weight),
+        .freq_sd_ppb = spread(sum.freq_square, sum.root_freq, freq, sum.root_weight),
+        .wander_ppb = sqrt(sum.wander_square / sum.root_weight),
         .jitter_ns = fmin(best.queue[FORWARD].mean_ns, best.queue[BACKWARD].mean_ns),
         .samples = estimator->samples};
     return 0;

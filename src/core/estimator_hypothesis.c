@@ -6,14 +6,15 @@
 #define STAMP_SD_NS 20.0     /* reading two clocks is not more exact than this */
 #define GATE_QUEUES 12.0     /* e^-12: one frame in 160000 queues longer, ... */
 #define GATE_SD 6.0          /* ... on top of what the prediction may be wrong */
-#define CONCEDE_SD 2.5
+#define CONCEDE_SD 2.0       /* earlier than that: the hypothesis was too sure of itself */
+#define MOVED_SHARE 0.75     /* measured: 6 sd then hold, and 3 sd are the errors' 99 % */
 #define LATE_GROWTH 1.01     /* of lambda: frames are late because queues have grown */
 #define QUEUE_MEMORY 400.0   /* frames: lambda to 5 % */
 #define QUEUE_RECENT 36.0    /* frames: lambda to 1 / sqrt(2 * 36) = 12 % */
 #define QUEUE_CHANGED 0.5    /* four times that: recent frames are of another queue */
 #define QUEUE_PRIOR 4.0      /* frames that the first guess of lambda is worth */
 #define QUEUE_FLOOR_NS 100.0 /* below, quantisation of stamps looks like queueing */
-#define VARIANCE_LEAST 1e-9  /* ratio: what one frame may make of a variance */
+#define VARIANCE_LEAST 1e-9  /* what one frame may make of a variance, at most */
 #define FAR_BELOW (-1e3)     /* 1 - a h - h^2 is lost to rounding; it tends to 1 / a^2 */
 
 struct queue queue_new(double mean_ns)
@@ -47,6 +48,9 @@ void hypothesis_predict(struct hypothesis *hypothesis, double dt_s)
     p[FREQ][FREQ] += walk;
     p[FREQ][THETA] = p[THETA][FREQ];
     p[DELAY][THETA] = p[THETA][DELAY];
+    hypothesis->moved[THETA][THETA] +=
+        dt_s * (2 * hypothesis->moved[THETA][FREQ] + dt_s * hypothesis->moved[FREQ][FREQ]);
+    hypothesis->moved[THETA][FREQ] += dt_s * hypothesis->moved[FREQ][FREQ];
 }
 
 void hypothesis_doubt(struct hypothesis *hypothesis, double factor)
@@ -85,10 +89,21 @@ static void correct(struct hypothesis *hypothesis, const double ph[STATES], doub
     }
 }
 
+/* A queue of long waits in one direction looks like drift, and its end moves theta by
+ * more than P allows, whose tails are a normal's.  So what frames moved counts as
+ * uncertain until others have confirmed it: M <- r M + (PH k)(PH k)'. */
+static void remember(struct hypothesis *hypothesis, const double ph[STATES], double k, double ratio)
+{
+    for (int i = THETA; i <= FREQ; i++)
+        for (int j = i; j <= FREQ; j++)
+            hypothesis->moved[i][j] =
+                ratio * hypothesis->moved[i][j] + k * k * ph[i] * ph[j];
+}
+
 /* Before the frame z ~ N(m, s^2); after it z has the density of
  * N(mu = m + s^2 / lambda, s^2) cut off above y.  With a = (y - mu) / s and
  * h = phi(a) / Phi(a): mean mu - s h, variance s^2 (1 - a h - h^2), evidence
- * -ln lambda + (m - y) / lambda + s^2 / 2 lambda^2 + ln Phi(a). */
+ * (m - y) / lambda + s^2 / 2 lambda^2 + ln Phi(a) above -ln lambda. */
 static double absorb(struct hypothesis *hypothesis, enum direction direction, double y_ns,
                      const double ph[STATES], double variance)
 {
@@ -104,19 +119,41 @@ static double absorb(struct hypothesis *hypothesis, enum direction direction, do
     double z = mu - s * h;
 
     ratio = fmin(fmax(ratio, VARIANCE_LEAST), 1);
+    remember(hypothesis, ph, (z - m) / variance, ratio);
     correct(hypothesis, ph, (z - m) / variance, (1 - ratio) / variance);
     queue_learn(queue, y_ns - z);
-    return -log(lambda) + (m - y_ns) / lambda + variance / (2 * lambda * lambda) + log_phi;
+    return (m - y_ns) / lambda + variance / (2 * lambda * lambda) + log_phi;
 }
 
-/* Log density of y if z ~ N(m, s^2) and more. */
+/* That evidence alone, for y = m - early. */
 static double density(double early_ns, double lambda, double variance)
 {
     double s = sqrt(variance);
     double log_phi;
 
     normal_hazard(-early_ns / s - s / lambda, &log_phi);
-    return -log(lambda) + early_ns / lambda + variance / (2 * lambda * lambda) + log_phi;
+    return early_ns / lambda + variance / (2 * lambda * lambda) + log_phi;
+}
+
+/* Earlier than can be: the hypothesis was too sure of itself.  It learns that before
+ * it learns from the frame, but is judged by what it had foretold. */
+static double concede(struct hypothesis *hypothesis, enum direction direction, double y_ns,
+                      double variance, double early_ns)
+{
+    double excess_ns = early_ns / CONCEDE_SD;
+    double evidence = density(early_ns, hypothesis->queue[direction].mean_ns, variance);
+    double ph[STATES];
+
+    hypothesis_doubt(hypothesis, excess_ns * excess_ns / variance);
+    variance = project(hypothesis, direction, ph);
+    absorb(hypothesis, direction, y_ns, ph, variance);
+    return evidence;
+}
+
+static void wait_longer(struct queue *queue)
+{
+    queue->mean_ns *= LATE_GROWTH;
+    queue->recent_ns *= LATE_GROWTH;
 }
 
 struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction direction,
@@ -125,40 +162,32 @@ struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction d
     struct queue *queue = &hypothesis->queue[direction];
     double ph[STATES];
     double variance = project(hypothesis, direction, ph);
-    double margin_ns = GATE_SD * sqrt(variance);
-    /* The most that one frame may count against a hypothesis. */
-    struct fitting fitting = {.evidence = -log(queue->mean_ns) - GATE_QUEUES};
-    double worst = fitting.evidence;
-    double early_ns;
+    double sd_ns = sqrt(variance);
+    double early_ns = hypothesis_expects(hypothesis, direction) - y_ns;
+    double level = -log(queue->mean_ns);
+    double evidence = -GATE_QUEUES; /* the most that one frame may count against it */
+    struct fitting fitting = {.fit = FIT_USED, .innovation_ns = -early_ns};
 
-    fitting.innovation_ns = y_ns - hypothesis_expects(hypothesis, direction);
-    if (!(fitting.innovation_ns <= GATE_QUEUES * queue->mean_ns + margin_ns)) {
+    hypothesis->early = early_ns > GATE_SD * sd_ns ? hypothesis->early + 1 : 0;
+    if (!(-early_ns <= GATE_QUEUES * queue->mean_ns + GATE_SD * sd_ns)) {
         fitting.fit = FIT_LATE;
-        hypothesis->early = 0;
-        queue->mean_ns *= LATE_GROWTH;
-        queue->recent_ns *= LATE_GROWTH;
-        return fitting;
-    }
-    early_ns = -fitting.innovation_ns;
-    if (early_ns > margin_ns) {
+        wait_longer(queue);
+    } else if (hypothesis->early > 0) {
         fitting.fit = FIT_EARLY;
-        hypothesis->early++;
-        if (!(early_ns < queue->mean_ns))
-            return fitting;
+        if (early_ns < queue->mean_ns)
+            (void)concede(hypothesis, direction, y_ns, variance, early_ns);
+    } else if (early_ns > CONCEDE_SD * sd_ns) {
+        evidence = fmax(evidence, concede(hypothesis, direction, y_ns, variance, early_ns));
     } else {
-        hypothesis->early = 0;
+        evidence = fmax(evidence, absorb(hypothesis, direction, y_ns, ph, variance));
     }
-    if (early_ns > CONCEDE_SD * sqrt(variance)) {
-        double excess = early_ns / CONCEDE_SD;
-
-        fitting.evidence = fmax(density(early_ns, queue->mean_ns, variance), worst);
-        hypothesis_doubt(hypothesis, excess * excess / variance);
-        variance = project(hypothesis, direction, ph);
-        absorb(hypothesis, direction, y_ns, ph, variance);
-        return fitting;
-    }
-    fitting.evidence = fmax(absorb(hypothesis, direction, y_ns, ph, variance), worst);
+    fitting.evidence = level + evidence;
     return fitting;
+}
+
+double hypothesis_variance(const struct hypothesis *hypothesis, int which)
+{
+    return hypothesis->p[which][which] + MOVED_SHARE * hypothesis->moved[which][which];
 }
 
 void hypothesis_adopt(struct hypothesis *hypothesis, const struct hypothesis *other)

@@ -27,6 +27,7 @@ struct hypothesis {
     double sharpness;  /* rho */
     double x[STATES];
     double p[STATES][STATES];
+    double moved[2][2]; /* second moments of what the last frames corrected theta and f by */
     struct queue queue[2]; /* of each enum direction */
     double evidence;       /* log, relative to a level common to the bank */
     unsigned early;        /* frames in a row that came impossibly early */
@@ -47,6 +48,7 @@ struct fitting {
 };
 
 void hypothesis_predict(struct hypothesis *hypothesis, double dt_s);
+/* Multiplies all variances. */
 void hypothesis_doubt(struct hypothesis *hypothesis, double factor);
 struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction direction,
                                  double y_ns);
@@ -54,6 +56,8 @@ struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction d
 void hypothesis_adopt(struct hypothesis *hypothesis, const struct hypothesis *other);
 /* +theta + d or -theta + d. */
 double hypothesis_expects(const struct hypothesis *hypothesis, enum direction direction);
+/* Of theta or f, as far as it can be told: P, and what the last frames moved. */
+double hypothesis_variance(const struct hypothesis *hypothesis, int which);
 struct queue queue_new(double mean_ns);
 
 /* h = phi(a) / Phi(a) of the normal distribution, and log Phi(a). */

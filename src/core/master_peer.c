@@ -378,7 +378,7 @@ void master_peer_stamped(struct master *master, const struct event *event)
     struct peer *peer = find(master, event->peer);
     struct poll *poll;
 
-    if (!peer)
+    if (!peer || !timestamp_valid(event->sent.raw_ns))
         return;
     if (event->sent.type == WIRE_CORRECT && event->sent.sequence == peer->correct_sequence)
         improve(&peer->correct_raw_ns, event->sent.raw_ns);

@@ -205,7 +205,7 @@ static void answer_poll(struct slave *slave, const struct wire_poll *poll,
     reply->correct_raw_ns = slave->session.correct_raw_ns;
     reply->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
     reply->bound_ns = bound_ns;
-    reply->offset_sd_ns = INT64_MAX;
+    reply->offset_sd_ns = discipline_sd(slave->discipline, &event->now);
     actions_send(actions, slave->session.peer, &frame);
 }
 
@@ -416,7 +416,7 @@ static void take_tick(struct slave *slave, const struct event *event, struct act
 static void take_stamp(struct slave *slave, const struct event *event)
 {
     if (!slave->session.up || event->peer != slave->session.peer ||
-        event->sent.type != WIRE_REPLY)
+        event->sent.type != WIRE_REPLY || !timestamp_valid(event->sent.raw_ns))
         return;
     slave->session.reply_sequence = event->sent.sequence;
     slave->session.reply_raw_ns = event->sent.raw_ns;

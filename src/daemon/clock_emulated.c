@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/clock_emulated.h"
 
+#include "daemon/clock_stamp.h"
 #include "daemon/emulated_file.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 
 #define PRECISION_READS 16
+#define HOST_READS 3
 #define FREQ_PER_PPB (65536.0 / 1000.0)
 
 /* A view keeps its copy this far behind what was asked for, so that an instant
@@ -19,6 +21,7 @@ struct machine {
     struct emulated_file *file;
     uint64_t generation;        /* of the state that `copy` was taken from */
     struct emulated_state copy; /* advanced as it is read */
+    struct clock_marks host;
 };
 
 struct emulated_view {
@@ -63,16 +66,56 @@ static int change(struct emulated_file *file, struct timex *timex, struct emulat
     return r;
 }
 
-/* Brings the copy to now, from a newer state if somebody else changed it. */
+/* Takes over a newer state if somebody else changed it. */
+static int machine_refresh(struct machine *machine)
+{
+    if (emulated_file_generation(machine->file) == machine->generation)
+        return 0;
+    return emulated_file_load(machine->file, &machine->copy, &machine->generation);
+}
+
+/* Brings the copy to now. */
 static int catch_up(struct machine *machine)
 {
-    if (emulated_file_generation(machine->file) != machine->generation) {
-        int r = emulated_file_load(machine->file, &machine->copy, &machine->generation);
-        if (r < 0)
-            return r;
-    }
-    advance(&machine->copy, host_now_ns());
-    return 0;
+    int r = machine_refresh(machine);
+
+    if (r == 0)
+        advance(&machine->copy, host_now_ns());
+    return r;
+}
+
+/* What the copy showed at an instant it may be beyond already: back at its present rates. */
+static void look_back(struct machine *machine, int64_t host_ns, struct reading *reading)
+{
+    const struct emulated_state *state = &machine->copy;
+    int64_t back_ns, back_real_ns;
+
+    advance(&machine->copy, host_ns);
+    back_ns = state->oscillator.host_ns - host_ns;
+    back_ns += timestamp_drift(back_ns, state->oscillator.frequency_ppb);
+    back_real_ns =
+        timex_model_read(&state->model, state->model.raw_ns + back_ns) - state->model.real_ns;
+    reading->raw_ns = state->model.raw_ns - back_ns;
+    reading->total_ns = state->model.real_ns - back_real_ns - reading->raw_ns;
+}
+
+/* The kernel that stamps is the host's. */
+static int machine_convert(void *context, int64_t real_ns, struct reading *reading)
+{
+    struct machine *machine = context;
+    int64_t host_ns, host_real_ns;
+    struct reading host;
+    int r = machine_refresh(machine);
+
+    if (r < 0)
+        return r;
+    (void)clock_bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, HOST_READS, &host_ns, &host_real_ns);
+    host = (struct reading){.raw_ns = host_ns, .total_ns = host_real_ns - host_ns};
+    clock_marks_note(&machine->host, &host);
+    r = clock_stamp_raw(&machine->host, &host, real_ns, &host_ns);
+    if (r == 0)
+        look_back(machine, host_ns, reading);
+    return r;
 }
 
 static int machine_adjust(void *context, struct timex *timex)
@@ -199,6 +242,7 @@ int clock_emulated_port(const char *path, const struct emulated_oscillator *osci
     *port = (struct kernel_port){
         .adjust = machine_adjust,
         .read = machine_read,
+        .convert = machine_convert,
         .suspended = machine_suspended,
         .watch_fd = machine_watch_fd,
         .acknowledge = machine_acknowledge,

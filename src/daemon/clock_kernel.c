@@ -2,11 +2,13 @@
 #include "daemon/clock_kernel.h"
 
 #include "daemon/clock_meddling.h"
+#include "daemon/clock_slew.h"
 #include "daemon/clock_trail.h"
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -15,9 +17,10 @@
 #define TICK_US 10000
 #define PPB_PER_TICK_US 100000.0
 #define OFFSET_LIMIT_NS INT64_C(500000000)
-#define ERROR_LIMIT_US INT64_C(16000000)
-#define SHIFT_PLL 2
-#define CONSTANT_MAX 10
+
+/* The kernel's 16 s, less some boundaries: maxerror counts them for clock_trail. */
+#define ERROR_GROWTH_US INT64_C(10000)
+#define ERROR_LIMIT_US (INT64_C(16000000) - ERROR_GROWTH_US)
 
 #define SUSPENDED_MIN_NS NS_PER_MS
 #define QUIET_NS (3600 * NS_PER_S)
@@ -32,52 +35,32 @@ struct clock {
     bool adjusts;
     bool ours;    /* we told the kernel something: `left` is to be found again */
     bool refused; /* the journal knows that the kernel did not take an order */
+    bool adjtime_refused;
     bool meddled;
     struct clock_settings left; /* as we left it, or found it after that */
-    struct clock_trail trail;
+    struct clock_slews slews;
     int64_t suspended_ns;
     int64_t meddled_raw_ns; /* the last time anybody else changed something */
 };
-
-static int64_t in_ns(const struct timex *timex, int64_t value)
-{
-    return (timex->status & STA_NANO) ? value : value * NS_PER_US;
-}
-
-/* Kernels 5.0 to 6.14 take a remainder below zero, in microseconds, for one
- * beyond 2^31 ns: -1 ms is read back as 4293967 us. */
-static int64_t remainder_ns(const struct timex *timex)
-{
-    int64_t ns = in_ns(timex, timex->offset);
-
-    return ns > INT32_MAX ? ns - (INT64_C(1) << 32) : ns;
-}
-
-static struct clock_settings settings_of(const struct timex *timex)
-{
-    return (struct clock_settings){
-        .second = timex->time.tv_sec,
-        .freq_scaled = timex->freq,
-        .tick_us = timex->tick,
-        .constant = timex->constant,
-        .remainder_ns = remainder_ns(timex),
-        .maxerror_us = timex->maxerror,
-        .status = timex->status,
-    };
-}
 
 static int adjust(struct clock *clock, struct timex *timex)
 {
     return clock->port.adjust(clock->port.context, timex);
 }
 
-static void guess_trail(struct clock *clock, const struct clock_settings *found)
+static void guess_pll(struct clock *clock, const struct timex *timex)
 {
-    int64_t constant = timestamp_clamp(found->constant, CONSTANT_MAX);
-    int64_t left_ns = timestamp_clamp(found->remainder_ns, OFFSET_LIMIT_NS);
+    struct clock_settings found = clock_settings_of(timex);
+    struct clock_instant at = clock_instant_of(timex);
 
-    clock_trail_guess(&clock->trail, found->second, left_ns,
-                      SHIFT_PLL + (int)(constant < 0 ? 0 : constant));
+    clock_trail_guess(&clock->slews.pll, &at, found.remainder_ns, found.constant);
+}
+
+static void guess_adjtime(struct clock *clock, const struct timex *timex, int64_t left_us)
+{
+    struct clock_instant at = clock_instant_of(timex);
+
+    clock_trail_guess_adjtime(&clock->slews.adjtime, &at, clock_slew_adjtime_ns(left_us));
 }
 
 /* One write that changes nothing tells whether we may write. */
@@ -107,8 +90,9 @@ static int prepare(struct clock *clock, bool wanted)
     r = clock->port.suspended(clock->port.context, &clock->suspended_ns);
     if (r < 0)
         return r;
-    clock->left = settings_of(&timex);
-    guess_trail(clock, &clock->left);
+    clock->left = clock_settings_of(&timex);
+    guess_pll(clock, &timex);
+    guess_adjtime(clock, &timex, 0);
     if (wanted)
         return try_adjust(clock, timex.status);
     journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_OBSERVING},
@@ -148,6 +132,11 @@ int clock_read(struct clock *clock, struct reading *reading)
     return clock->port.read(clock->port.context, reading);
 }
 
+int clock_convert(struct clock *clock, int64_t real_ns, struct reading *reading)
+{
+    return clock->port.convert(clock->port.context, real_ns, reading);
+}
+
 bool clock_adjusts(const struct clock *clock)
 {
     return clock->adjusts;
@@ -183,44 +172,78 @@ static void tell_meddling(struct clock *clock, int64_t raw_ns, const char *chang
                 changes);
 }
 
-/* Compares what is found with what was left, and takes it as the new start. */
-static void take_in(struct clock *clock, const struct clock_settings *found, int64_t raw_ns,
-                    bool jumped)
+static unsigned follow_slews(struct clock *clock, const struct timex *timex,
+                             const struct timex *adjtime)
 {
-    char changes[TEXT_SIZE];
-    bool follows = clock_trail_follow(&clock->trail, found->second, found->remainder_ns);
+    struct clock_instant at = clock_instant_of(timex);
+    struct clock_instant adjtime_at = clock_instant_of(adjtime);
+    int64_t left_ns = clock_settings_of(timex).remainder_ns;
+    int64_t adjtime_left_ns = clock_slew_adjtime_ns(adjtime->offset);
+    unsigned lost = 0;
 
-    /* Seconds slept through are not seconds the kernel counted. */
-    if (clock->ours && !jumped &&
-        clock_meddling_describe(&clock->left, found, follows, changes, sizeof changes))
-        tell_meddling(clock, raw_ns, changes);
-    if (!follows)
-        guess_trail(clock, found);
-    clock->left = *found;
+    if (!clock_trail_follow(&clock->slews.pll, &at, left_ns)) {
+        guess_pll(clock, timex);
+        lost |= CLOCK_SLEW_PLL;
+    }
+    if (!clock_trail_follow(&clock->slews.adjtime, &adjtime_at, adjtime_left_ns)) {
+        guess_adjtime(clock, adjtime, adjtime->offset);
+        lost |= CLOCK_SLEW_ADJTIME;
+    }
+    return lost;
 }
 
-static int look_at_kernel(struct clock *clock, struct timex *timex, struct clock_settings *found)
+/* Compares what is found with what was left, and takes it as the new start. */
+static void take_in(struct clock *clock, const struct timex *timex, const struct timex *adjtime,
+                    int64_t raw_ns, bool jumped)
 {
-    struct timex adjtime = {.modes = ADJ_OFFSET_SS_READ};
+    char changes[TEXT_SIZE];
+    struct clock_settings found = clock_settings_of(timex);
+    unsigned lost = follow_slews(clock, timex, adjtime);
+
+    found.adjtime_us = adjtime->offset;
+    /* Seconds slept through are not seconds the kernel counted. */
+    if (clock->ours && !jumped &&
+        clock_meddling_describe(&clock->left, &found, lost, changes, sizeof changes))
+        tell_meddling(clock, raw_ns, changes);
+    clock->left = found;
+}
+
+/* Each slew is read with the time that tells how far it must have come: a
+ * boundary between the two calls does no harm. */
+static int look_at_kernel(struct clock *clock, struct timex *timex, struct timex *adjtime)
+{
     int r;
 
     *timex = (struct timex){.modes = 0};
     r = adjust(clock, timex);
     if (r < 0)
         return r;
-    r = adjust(clock, &adjtime);
-    if (r < 0)
-        return r;
-    *found = settings_of(timex);
-    found->adjtime_us = adjtime.offset;
-    return 0;
+    *adjtime = (struct timex){.modes = ADJ_OFFSET_SS_READ};
+    return adjust(clock, adjtime);
+}
+
+static struct clock_status status_of(const struct clock *clock, const struct timex *timex,
+                                     const struct timex *adjtime)
+{
+    struct clock_instant at = clock_instant_of(timex);
+    struct clock_instant adjtime_at = clock_instant_of(adjtime);
+    int64_t underway_ns = clock_trail_underway(&clock->slews.pll, &at) +
+                          clock_trail_underway(&clock->slews.adjtime, &adjtime_at);
+    int64_t adjtime_left_ns = clock_slew_adjtime_ns(clock->left.adjtime_us);
+
+    return (struct clock_status){
+        .freq_ppb = (double)clock->left.freq_scaled / FREQ_PER_PPB +
+                    (double)(clock->left.tick_us - TICK_US) * PPB_PER_TICK_US,
+        .slew_left_ns = clock->left.remainder_ns + adjtime_left_ns + underway_ns,
+        .underway_ns = underway_ns,
+        .adjtime_left_ns = adjtime_left_ns,
+    };
 }
 
 int clock_look(struct clock *clock, struct clock_status *status)
 {
-    struct clock_settings found;
     struct reading now;
-    struct timex timex;
+    struct timex timex, adjtime;
     int64_t suspended_ns;
     int r = clock->port.suspended(clock->port.context, &suspended_ns);
 
@@ -229,24 +252,16 @@ int clock_look(struct clock *clock, struct clock_status *status)
     r = clock->port.read(clock->port.context, &now);
     if (r < 0)
         return r;
-    r = look_at_kernel(clock, &timex, &found);
+    r = look_at_kernel(clock, &timex, &adjtime);
     if (r < 0)
         return r;
 
     bool jumped = suspended_ns - clock->suspended_ns > SUSPENDED_MIN_NS;
     clock->suspended_ns = suspended_ns;
-    take_in(clock, &found, now.raw_ns, jumped);
-
-    int64_t underway_ns =
-        clock_trail_underway(&clock->trail, found.second, in_ns(&timex, timex.time.tv_usec));
-    *status = (struct clock_status){
-        .now = now,
-        .freq_ppb = (double)found.freq_scaled / FREQ_PER_PPB +
-                    (double)(found.tick_us - TICK_US) * PPB_PER_TICK_US,
-        .slew_left_ns = found.remainder_ns + underway_ns,
-        .underway_ns = underway_ns,
-        .jumped = jumped,
-    };
+    take_in(clock, &timex, &adjtime, now.raw_ns, jumped);
+    *status = status_of(clock, &timex, &adjtime);
+    status->now = now;
+    status->jumped = jumped;
     return 0;
 }
 
@@ -260,8 +275,7 @@ static int64_t error_us(int64_t ns)
 static struct timex timex_of(const struct clock *clock, const struct order *order)
 {
     struct timex timex = {
-        .modes = ADJ_STATUS | ADJ_NANO | ADJ_TIMECONST | ADJ_FREQUENCY | ADJ_MAXERROR |
-                 ADJ_ESTERROR | ADJ_OFFSET,
+        .modes = ADJ_STATUS | ADJ_NANO | ADJ_TIMECONST | ADJ_FREQUENCY | ADJ_OFFSET,
         .status = STATUS_STEERED | (order->synchronised ? 0 : STA_UNSYNC) |
                   (clock->left.status & STATUS_FOREIGN),
         .constant = 0,
@@ -282,10 +296,11 @@ static struct timex timex_of(const struct clock *clock, const struct order *orde
 static bool in_force(const struct timex *asked, const struct timex *got)
 {
     int cared = STATUS_STEERED | STA_UNSYNC;
+    int64_t grown_us = got->maxerror - asked->maxerror;
 
     return timestamp_abs(got->freq - asked->freq) <= 1 && got->tick == TICK_US &&
            (got->status & cared) == (asked->status & cared) && (got->status & STA_NANO) &&
-           got->constant == asked->constant && got->maxerror == asked->maxerror &&
+           got->constant == asked->constant && grown_us >= 0 && grown_us <= ERROR_GROWTH_US &&
            timestamp_abs(got->offset - asked->offset) <= 1;
 }
 
@@ -301,64 +316,70 @@ static void check_in_force(struct clock *clock, const struct timex *asked, const
     clock->refused = refused;
 }
 
-/* An adjtime(3) of somebody else would go on beside our slew. */
-static int cancel_adjtime(struct clock *clock)
+static void check_adjtime(struct clock *clock, const struct order *order, bool in_force)
 {
-    struct timex timex = {.modes = ADJ_OFFSET_SINGLESHOT, .offset = 0};
-    int r;
-
-    if (clock->left.adjtime_us == 0)
-        return 0;
-    r = adjust(clock, &timex);
-    return r < 0 ? r : 0;
+    if (!in_force && !clock->adjtime_refused)
+        journal_warning("The kernel did not take an order: asked for an adjtime of %" PRId64
+                        " us; in force are %" PRId64 " us.",
+                        order->adjtime_ns / NS_PER_US, clock->left.adjtime_us);
+    clock->adjtime_refused = !in_force;
 }
 
-/* A boundary may have passed since the look that the order rests on: the chunk
- * the kernel took then will come on top of any new remainder. */
-static int taken_since_look(struct clock *clock, int64_t *taken_ns)
+static int steer_adjtime(struct clock *clock, const struct order *order)
 {
-    struct timex timex = {.modes = 0};
-    struct clock_settings found;
-    int r = adjust(clock, &timex);
+    int64_t wanted_ns = timestamp_clamp(order->adjtime_ns, OFFSET_LIMIT_NS);
+    bool in_force;
+    int r = clock_slew_adjtime(&clock->port, &clock->slews, wanted_ns / NS_PER_US,
+                               &clock->left.adjtime_us, &in_force);
 
     if (r < 0)
         return r;
-    found = settings_of(&timex);
-    *taken_ns = 0;
-    if (clock_trail_follow(&clock->trail, found.second, found.remainder_ns))
-        *taken_ns = clock->left.remainder_ns - found.remainder_ns;
+    check_adjtime(clock, order, in_force);
     return 0;
+}
+
+static int steer_pll(struct clock *clock, struct timex *asked)
+{
+    struct timex got;
+    int64_t adjtime_us = clock->left.adjtime_us;
+    int r = clock_slew_pll(&clock->port, &clock->slews, asked, &got);
+
+    if (r < 0)
+        return r;
+    check_in_force(clock, asked, &got);
+    clock->ours = true;
+    clock->left = clock_settings_of(&got);
+    clock->left.adjtime_us = adjtime_us;
+    if (clock->refused)
+        guess_pll(clock, &got);
+    return 0;
+}
+
+/* Killed between the two, the daemon may leave a slow slew without the fast one that
+ * it was to run against, which the next daemon replaces in time, but never the
+ * fast one alone. */
+static int steer_both(struct clock *clock, const struct order *order, struct timex *asked)
+{
+    bool faster = timestamp_abs(order->slew_ns) > timestamp_abs(clock->left.remainder_ns);
+    int r = faster ? steer_adjtime(clock, order) : steer_pll(clock, asked);
+
+    if (r < 0)
+        return r;
+    return faster ? steer_pll(clock, asked) : steer_adjtime(clock, order);
 }
 
 int clock_steer(struct clock *clock, const struct order *order)
 {
-    struct timex asked, got;
-    int64_t taken_ns;
+    struct timex asked;
     int r;
 
     if (!clock->adjusts)
         return 0;
     if (!isfinite(order->freq_ppb))
         return -EINVAL;
-    r = cancel_adjtime(clock);
-    if (r >= 0)
-        r = taken_since_look(clock, &taken_ns);
-    if (r < 0)
-        return r;
     asked = timex_of(clock, order);
-    asked.offset = timestamp_clamp(asked.offset - taken_ns, OFFSET_LIMIT_NS);
-    got = asked;
-    r = adjust(clock, &got);
-    if (r < 0)
-        return r;
-    check_in_force(clock, &asked, &got);
-    clock->ours = true;
-    clock->left = settings_of(&got);
-    if (clock->refused)
-        guess_trail(clock, &clock->left);
-    else
-        clock_trail_set(&clock->trail, clock->left.second, asked.offset);
-    return 0;
+    r = clock_slew_errors(&clock->port, &clock->slews, clock->left.remainder_ns, &asked);
+    return r < 0 ? r : steer_both(clock, order, &asked);
 }
 
 int clock_step(struct clock *clock, int64_t delta_ns)
@@ -376,9 +397,33 @@ int clock_step(struct clock *clock, int64_t delta_ns)
     r = adjust(clock, &timex);
     if (r < 0)
         return r;
-    clock->left = settings_of(&timex);
-    clock_trail_clear(&clock->trail, clock->left.second);
+    clock->left = clock_settings_of(&timex);
+    struct clock_instant at = clock_instant_of(&timex);
+    clock_trail_clear(&clock->slews.pll, &at);
+    clock_trail_clear(&clock->slews.adjtime, &at);
     return 0;
+}
+
+/* A PLL slew with an adjtime slew against it is a fast start: what the PLL delivers at once
+ * is all that was wanted, and the daemon would have ended both in the next second.  Left to
+ * itself the PLL would deliver the whole of its remainder within seconds, and
+ * adjtime need minutes to take it back. */
+static int end_opposed(const struct kernel_port *port, const struct timex *found)
+{
+    struct timex pll = {.modes = ADJ_OFFSET | ADJ_NANO};
+    struct timex adjtime = {.modes = ADJ_OFFSET_SS_READ};
+    int64_t left_ns = clock_settings_of(found).remainder_ns;
+    int r = port->adjust(port->context, &adjtime);
+
+    if (r < 0)
+        return r;
+    if (!((left_ns > 0 && adjtime.offset < 0) || (left_ns < 0 && adjtime.offset > 0)))
+        return 0;
+    r = port->adjust(port->context, &pll);
+    if (r < 0)
+        return r;
+    adjtime = (struct timex){.modes = ADJ_OFFSET_SINGLESHOT};
+    return port->adjust(port->context, &adjtime);
 }
 
 int clock_kernel_tidy(const struct kernel_port *port)
@@ -390,6 +435,9 @@ int clock_kernel_tidy(const struct kernel_port *port)
         return r;
     if ((timex.status & STATUS_STEERED) != STATUS_STEERED)
         return 0;
+    r = end_opposed(port, &timex);
+    if (r < 0)
+        return r;
     timex.modes = ADJ_TICK | ADJ_STATUS;
     timex.tick = TICK_US;
     timex.status &= ~STATUS_OF_DAEMONS;

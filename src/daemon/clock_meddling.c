@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/timex.h>
 
 #define MAXERROR_GROWTH_US 500
 #define MAXERROR_LIMIT_US 16000000
@@ -39,6 +38,28 @@ append(char *text, size_t size, const char *separator, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text + used, size - used, format, arguments);
     va_end(arguments);
+}
+
+/* Kernels 5.0 to 6.14 take a remainder below zero, in microseconds, for one
+ * beyond 2^31 ns: -1 ms is read back as 4293967 us. */
+static int64_t remainder_ns(const struct timex *timex)
+{
+    int64_t ns = (timex->status & STA_NANO) ? timex->offset : timex->offset * NS_PER_US;
+
+    return ns > INT32_MAX ? ns - (INT64_C(1) << 32) : ns;
+}
+
+struct clock_settings clock_settings_of(const struct timex *timex)
+{
+    return (struct clock_settings){
+        .second = timex->time.tv_sec,
+        .freq_scaled = timex->freq,
+        .tick_us = timex->tick,
+        .constant = timex->constant,
+        .remainder_ns = remainder_ns(timex),
+        .maxerror_us = timex->maxerror,
+        .status = timex->status,
+    };
 }
 
 static int64_t grown(int64_t maxerror_us, int64_t seconds)
@@ -72,12 +93,12 @@ static bool status_kept(const struct clock_settings *left, const struct clock_se
     return changed == 0;
 }
 
-/* Setting the time drops slew and synchronisation; nothing in there is news then. */
+/* Setting the time drops slews and synchronisation; nothing in there is news then. */
 static bool was_set(const struct clock_settings *left, const struct clock_settings *found)
 {
     return found->second < left->second ||
            (found->maxerror_us == MAXERROR_LIMIT_US && !maxerror_kept(left, found) &&
-            (found->status & STA_UNSYNC) && found->remainder_ns == 0);
+            (found->status & STA_UNSYNC) && found->remainder_ns == 0 && found->adjtime_us == 0);
 }
 
 static void describe_rates(const struct clock_settings *left, const struct clock_settings *found,
@@ -92,12 +113,21 @@ static void describe_rates(const struct clock_settings *left, const struct clock
     if (found->constant != left->constant)
         append(text, size, ", ", "time constant %" PRId64 " -> %" PRId64, left->constant,
                found->constant);
-    if (found->adjtime_us != 0)
-        append(text, size, ", ", "adjtime slew 0 -> %" PRId64 " us", found->adjtime_us);
+}
+
+static void describe_slews(const struct clock_settings *left, const struct clock_settings *found,
+                           unsigned lost, char *text, size_t size)
+{
+    if (lost & CLOCK_SLEW_PLL)
+        append(text, size, ", ", "slew left %" PRId64 " -> %" PRId64 " ns", left->remainder_ns,
+               found->remainder_ns);
+    if (lost & CLOCK_SLEW_ADJTIME)
+        append(text, size, ", ", "adjtime slew %" PRId64 " -> %" PRId64 " us", left->adjtime_us,
+               found->adjtime_us);
 }
 
 bool clock_meddling_describe(const struct clock_settings *left, const struct clock_settings *found,
-                             bool follows, char *text, size_t size)
+                             unsigned lost, char *text, size_t size)
 {
     text[0] = '\0';
     describe_rates(left, found, text, size);
@@ -108,9 +138,7 @@ bool clock_meddling_describe(const struct clock_settings *left, const struct clo
     if (!status_kept(left, found))
         append(text, size, ", ", "status 0x%04x -> 0x%04x", (unsigned)left->status,
                (unsigned)found->status);
-    if (!follows)
-        append(text, size, ", ", "slew left %" PRId64 " -> %" PRId64 " ns", left->remainder_ns,
-               found->remainder_ns);
+    describe_slews(left, found, lost, text, size);
     if (!maxerror_kept(left, found))
         append(text, size, ", ", "maximum error %" PRId64 " -> %" PRId64 " us", left->maxerror_us,
                found->maxerror_us);

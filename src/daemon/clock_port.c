@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/clock_kernel.h"
+#include "daemon/clock_stamp.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,37 +15,8 @@
 
 struct machine {
     int timer;
+    struct clock_marks marks;
 };
-
-static int64_t now_ns(clockid_t id)
-{
-    struct timespec t;
-
-    if (clock_gettime(id, &t) < 0)
-        return -1;
-    return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-/* `inner` between two readings of `outer`, the narrowest pair of a few. Returns
- * its width. */
-static int64_t bracket(clockid_t outer, clockid_t inner, int reads, int64_t *outer_ns,
-                       int64_t *inner_ns)
-{
-    int64_t width_ns = INT64_MAX;
-
-    for (int i = 0; i < reads; i++) {
-        int64_t before_ns = now_ns(outer);
-        int64_t between_ns = now_ns(inner);
-        int64_t after_ns = now_ns(outer);
-
-        if (after_ns - before_ns < width_ns) {
-            width_ns = after_ns - before_ns;
-            *outer_ns = before_ns + width_ns / 2;
-            *inner_ns = between_ns;
-        }
-    }
-    return width_ns;
-}
 
 /* The one place that touches the kernel's clock. */
 static int machine_adjust(void *context, struct timex *timex)
@@ -57,12 +29,28 @@ static int machine_adjust(void *context, struct timex *timex)
 
 static int machine_read(void *context, struct reading *reading)
 {
+    struct machine *machine = context;
     int64_t raw_ns, real_ns;
 
-    (void)context;
-    (void)bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS, &raw_ns, &real_ns);
+    (void)clock_bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS, &raw_ns, &real_ns);
     reading->raw_ns = raw_ns;
     reading->total_ns = real_ns - raw_ns;
+    clock_marks_note(&machine->marks, reading);
+    return 0;
+}
+
+static int machine_convert(void *context, int64_t real_ns, struct reading *reading)
+{
+    const struct machine *machine = context;
+    struct reading now;
+    int64_t raw_ns;
+    int r = machine_read(context, &now);
+
+    if (r == 0)
+        r = clock_stamp_raw(&machine->marks, &now, real_ns, &raw_ns);
+    if (r < 0)
+        return r;
+    *reading = (struct reading){.raw_ns = raw_ns, .total_ns = real_ns - raw_ns};
     return 0;
 }
 
@@ -71,7 +59,7 @@ static int machine_suspended(void *context, int64_t *ns)
     int64_t monotonic_ns, boot_ns;
 
     (void)context;
-    (void)bracket(CLOCK_MONOTONIC, CLOCK_BOOTTIME, READS, &monotonic_ns, &boot_ns);
+    (void)clock_bracket(CLOCK_MONOTONIC, CLOCK_BOOTTIME, READS, &monotonic_ns, &boot_ns);
     *ns = boot_ns - monotonic_ns;
     return 0;
 }
@@ -116,14 +104,14 @@ static uint32_t precision_ns(void)
 {
     int64_t raw_ns, real_ns;
     int64_t width_ns =
-        bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS_FOR_PRECISION, &raw_ns, &real_ns);
+        clock_bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, READS_FOR_PRECISION, &raw_ns, &real_ns);
 
     return width_ns < 1 ? 1 : width_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)width_ns;
 }
 
 int clock_kernel_port(struct kernel_port *port)
 {
-    struct machine *machine = malloc(sizeof *machine);
+    struct machine *machine = calloc(1, sizeof *machine);
     int r;
 
     if (!machine)
@@ -139,6 +127,7 @@ int clock_kernel_port(struct kernel_port *port)
     *port = (struct kernel_port){
         .adjust = machine_adjust,
         .read = machine_read,
+        .convert = machine_convert,
         .suspended = machine_suspended,
         .watch_fd = machine_watch_fd,
         .acknowledge = machine_acknowledge,

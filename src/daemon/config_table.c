@@ -35,8 +35,15 @@ static const struct config_word kinds[] = {
     {NULL, 0},
 };
 
+static const struct config_word stamps[] = {
+    {"kernel", CONFIG_STAMPS_KERNEL},
+    {"user", CONFIG_STAMPS_USER},
+    {NULL, 0},
+};
+
 static const struct config_word never[] = {{"never", 0}, {NULL, 0}};
 static const struct config_word unknown[] = {{"unknown", -1}, {NULL, 0}};
+static const struct config_word none[] = {{CONFIG_STATE_NONE, 0}, {NULL, 0}};
 
 const struct config_entry config_table[] = {
     {
@@ -53,6 +60,12 @@ const struct config_entry config_table[] = {
         .help = "\"loopback\": nobody is asked who they are, so only this very machine can be\n"
                 "reached or reach it.  \"none\": nobody is asked, and any address will do: for a\n"
                 "network where everyone is trusted with the time.",
+    },
+    {
+        .key = "timestamps", .type = ENTRY_WORD, PLACE(timestamps),
+        .standard = CONFIG_STAMPS_KERNEL, .words = stamps,
+        .help = "Who tells when a frame left or arrived.  \"kernel\": the kernel, where it does.\n"
+                "\"user\": the daemon itself, always, which is less exact.",
     },
     {
         .key = "log_level", .type = ENTRY_WORD, .live = true, PLACE(log_level),
@@ -158,6 +171,12 @@ const struct config_entry config_table[] = {
         PLACE(clock.asymmetry_max_ns), .least = 0, .most = S, .standard = -1, .words = unknown,
         .help = "The most by which the ways to and from the master can differ.  \"unknown\": the\n"
                 "error bound allows for the whole delay being on one of them.",
+    },
+    {
+        .key = "clock.state_file", .type = ENTRY_FILE, TEXT(clock.state_file), .text = "",
+        .words = none,
+        .help = "Where frequency and time are kept from one run to the next.  Empty:\n"
+                "/var/lib/berkeley/state, or beside an emulated clock's file.  \"none\": nowhere.",
     },
     {
         .key = "emulated.file", .type = ENTRY_FILE, TEXT(emulated.file), .text = "",

@@ -215,7 +215,7 @@ int config_text_check(const struct config_entry *entry, const char *text)
     if (length == 0)
         return entry->least > 0 || entry->items > 0 ? -EINVAL : 0;
     if (entry->type == ENTRY_FILE && *text != '/')
-        return -EINVAL;
+        return config_word_find(entry->words, text, &(int64_t){0}) < 0 ? -EINVAL : 0;
     return entry->type == ENTRY_ADDRESS && !config_address_is_numeric(text) ? -EINVAL : 0;
 }
 
@@ -238,7 +238,9 @@ static void allowed_text(const struct config_entry *entry, FILE *out)
     if (entry->type == ENTRY_ADDRESS)
         (void)fprintf(out, "numeric IPv4 or IPv6 addresses");
     else if (entry->type == ENTRY_FILE)
-        (void)fprintf(out, "an absolute path of up to %zu printable characters, or \"\"", longest);
+        (void)fprintf(out, "an absolute path of up to %zu printable characters, %s%s%sor \"\"",
+                      longest, entry->words ? "\"" : "", entry->words ? entry->words->text : "",
+                      entry->words ? "\", " : "");
     else
         (void)fprintf(out, "%s%s%zu printable characters without spaces",
                       entry->items ? "names of " : "",

@@ -2,11 +2,13 @@
 #include "daemon/daemon.h"
 
 #include "daemon/daemon_clock.h"
+#include "daemon/daemon_reload.h"
+#include "daemon/daemon_state.h"
+#include "daemon/daemon_wire.h"
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
 #include "daemon/narrator.h"
 #include "daemon/notify.h"
-#include "daemon/transport.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -15,8 +17,6 @@
 #include <systemd/sd-event.h>
 
 #define TICK_US UINT64_C(1000000)
-#define FRAMES_PER_SECOND 100 /* five times what the fast phase needs */
-#define HANDSHAKES 16         /* connections beyond max_slaves that may be saying HELLO */
 #define UNREACHABLE_SIZE 512
 
 struct daemon {
@@ -27,6 +27,7 @@ struct daemon {
     sd_event_source *wake, *tick, *clock_set;
     sd_event_source *signals[3];
     struct clock *clock;
+    struct daemon_state *state;
     struct transport *transport;
     void *machine;
     struct actions actions;
@@ -51,17 +52,12 @@ static struct reading read_clock(struct daemon *daemon)
 }
 
 /* What was just sent, told back to the machine with its departure stamp. */
-static void report_sent(struct daemon *daemon, uint32_t peer, const uint8_t *bytes, size_t length,
+static void report_sent(struct daemon *daemon, uint32_t peer, const uint8_t *bytes,
                         int64_t raw_ns)
 {
     struct event event = {.kind = EVENT_SENT, .peer = peer, .now = read_clock(daemon)};
-    struct wire_frame frame;
-    unsigned faults;
 
-    if (wire_decode(bytes, length, WIRE_MINOR, &frame, &faults) < 0)
-        return;
-    event.sent.type = frame.type;
-    event.sent.sequence = frame.sequence;
+    wire_identify(bytes, &event.sent.type, &event.sent.sequence);
     event.sent.raw_ns = raw_ns;
     daemon->role->handle(daemon->machine, &event, &daemon->actions);
 }
@@ -73,8 +69,10 @@ static void perform_send(struct daemon *daemon, const struct action *action)
     int r = transport_send(daemon->transport, sent.peer, sent.send.bytes, sent.send.length,
                            sent.send.stamped, &raw_ns);
 
-    if (r == 0 && sent.send.stamped)
-        report_sent(daemon, sent.peer, sent.send.bytes, sent.send.length, raw_ns);
+    if (r < 0 || !sent.send.stamped)
+        return;
+    report_sent(daemon, sent.peer, sent.send.bytes, raw_ns);
+    transport_collect(daemon->transport, sent.peer);
 }
 
 static void perform_steer(struct daemon *daemon, const struct action *action)
@@ -180,15 +178,33 @@ static void on_down(void *context, uint32_t peer, int error)
 }
 
 static void on_frame(void *context, uint32_t peer, const uint8_t *bytes, size_t length,
-                     const struct reading *arrived)
+                     const struct reading *arrived, enum stamp_source source)
 {
     struct event event = {.kind = EVENT_FRAME, .peer = peer};
 
     event.frame.bytes = bytes;
     event.frame.length = length;
     event.frame.arrived = *arrived;
-    event.frame.source = STAMP_USER;
+    event.frame.source = source;
     dispatch(context, &event);
+}
+
+/* From the loop, or while what was just sent is being told. */
+static void on_stamped(void *context, uint32_t peer, uint8_t type, uint32_t sequence,
+                       int64_t raw_ns)
+{
+    struct daemon *daemon = context;
+    struct event event = {.kind = EVENT_STAMPED, .peer = peer};
+
+    event.sent.type = type;
+    event.sent.sequence = sequence;
+    event.sent.raw_ns = raw_ns;
+    if (!daemon->dispatching) {
+        dispatch(daemon, &event);
+        return;
+    }
+    event.now = read_clock(daemon);
+    daemon->role->handle(daemon->machine, &event, &daemon->actions);
 }
 
 static void on_unreachable(void *context, const char *what, int64_t retry_ns)
@@ -206,6 +222,13 @@ static void on_unreachable(void *context, const char *what, int64_t retry_ns)
 static void on_stamp(void *context, struct reading *reading)
 {
     *reading = read_clock(context);
+}
+
+static int on_convert(void *context, int64_t real_ns, struct reading *reading)
+{
+    struct daemon *daemon = context;
+
+    return clock_convert(daemon->clock, real_ns, reading);
 }
 
 static void tell_status(struct daemon *daemon)
@@ -230,6 +253,7 @@ static void look(struct daemon *daemon)
     }
     event.tick.observed = !clock_adjusts(daemon->clock);
     dispatch(daemon, &event);
+    daemon_state_tick(daemon->state);
     tell_status(daemon);
 }
 
@@ -272,93 +296,28 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
     (void)info;
     notify_stopping();
     dispatch(daemon, &event);
+    daemon_state_stop(daemon->state);
     return sd_event_exit(daemon->loop, EXIT_OK);
-}
-
-static struct transport_limits limits_of(const struct config *config, bool master)
-{
-    return (struct transport_limits){
-        .max_peers = master ? (uint32_t)config->master.max_slaves + HANDSHAKES : 1,
-        .frames_per_second = FRAMES_PER_SECOND,
-        .loopback_only = config->authentication == CONFIG_AUTH_LOOPBACK};
-}
-
-static int connect_to_master(struct daemon *daemon)
-{
-    const struct config *config = &daemon->config;
-    int r = transport_connect(daemon->transport, config->slave.master,
-                              (uint16_t)config->slave.port, config->slave.retry_min_ns,
-                              config->slave.retry_max_ns);
-
-    return r < 0 ? journal_errno(r, "Cannot connect to %s: %m", config->slave.master) : 0;
-}
-
-/* A machine without IPv6 still listens on IPv4: one address that works is enough. */
-static int listen_everywhere(struct daemon *daemon)
-{
-    const struct config *config = &daemon->config;
-    unsigned working = 0;
-    int failure = -EINVAL;
-
-    for (size_t i = 0; i < CONFIG_LISTEN_MAX && config->master.listen[i][0]; i++) {
-        const char *address = config->master.listen[i];
-        int r = transport_listen(daemon->transport, address, (uint16_t)config->master.port);
-
-        working += r >= 0;
-        if (r >= 0)
-            continue;
-        failure = r;
-        journal_say(LOG_WARNING, &(struct journal_fields){.error = -r},
-                    "Cannot listen on %s port %d: %s.", address, (int)config->master.port,
-                    strerror(-r));
-    }
-    return working > 0 ? 0 : failure;
-}
-
-static void note_changed(const char *key, bool live, void *context)
-{
-    (void)live;
-    (void)context;
-    journal_info("%s is changed.", key);
-}
-
-static void note_kept(const char *key, bool live, void *context)
-{
-    (void)live;
-    (void)context;
-    journal_warning("%s is changed in the file, but takes effect only after a restart.", key);
 }
 
 static void apply(struct daemon *daemon, const struct config *fresh)
 {
-    struct transport_limits limits = limits_of(fresh, daemon->role->master);
-
     daemon->config = *fresh;
     journal_set_level(daemon->options->log_level >= 0 ? daemon->options->log_level
                                                       : fresh->log_level);
-    transport_limit(daemon->transport, &limits);
     daemon->role->configure(daemon->machine, fresh, clock_adjusts(daemon->clock));
-    if (!daemon->role->master)
-        (void)connect_to_master(daemon);
+    daemon_wire_apply(daemon->transport, fresh, daemon->role->master);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
     struct daemon *daemon = context;
-    struct config wanted, fresh;
-    char error[CONFIG_ERROR_SIZE];
+    struct config fresh;
 
     (void)source;
     (void)info;
     notify_reloading();
-    if (config_load(daemon->options->config_path, &wanted, error) < 0) {
-        journal_say(LOG_ERR, &(struct journal_fields){.message_id = MESSAGE_CONFIG_BAD},
-                    "%s; the configuration in force is kept", error);
-    } else {
-        fresh = wanted;
-        config_keep(&daemon->config, &fresh);
-        config_compare(&daemon->config, &fresh, note_changed, NULL);
-        config_compare(&fresh, &wanted, note_kept, NULL);
+    if (daemon_reload(daemon->options->config_path, &daemon->config, &fresh)) {
         apply(daemon, &fresh);
         journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_CONFIG_RELOADED},
                     "Configuration reloaded from %s.", daemon->options->config_path);
@@ -395,7 +354,10 @@ static int open_machine(struct daemon *daemon)
 
     daemon->machine = daemon->role->create(&daemon->config, clock_adjusts(daemon->clock),
                                            clock_precision_ns(daemon->clock), &now);
-    return daemon->machine ? 0 : -ENOMEM;
+    if (!daemon->machine)
+        return -ENOMEM;
+    daemon_state_resume(daemon->state, daemon->role, daemon->machine);
+    return 0;
 }
 
 static int open_timers(struct daemon *daemon)
@@ -414,22 +376,18 @@ static int open_timers(struct daemon *daemon)
 
 static int open_transport(struct daemon *daemon)
 {
-    const struct transport_handler handler = {.up = on_up,
-                                              .down = on_down,
-                                              .frame = on_frame,
-                                              .unreachable = on_unreachable,
-                                              .stamp = on_stamp,
-                                              .context = daemon};
-    struct transport_limits limits = limits_of(&daemon->config, daemon->role->master);
-    int r = transport_new(daemon->loop, &handler, &limits, &daemon->transport);
+    const struct transport_handler handler = {
+        .up = on_up,
+        .down = on_down,
+        .frame = on_frame,
+        .stamped = on_stamped,
+        .unreachable = on_unreachable,
+        .stamp = on_stamp,
+        .convert = daemon->config.timestamps == CONFIG_STAMPS_KERNEL ? on_convert : NULL,
+        .context = daemon};
 
-    if (r < 0)
-        return r;
-    if (daemon->config.authentication == CONFIG_AUTH_NONE)
-        journal_say(LOG_WARNING, &(struct journal_fields){.message_id = MESSAGE_AUTH_NONE},
-                    "authentication = \"none\": whoever reaches this machine's network can turn its "
-                    "clock.");
-    return daemon->role->master ? listen_everywhere(daemon) : connect_to_master(daemon);
+    return daemon_wire_open(daemon->loop, &handler, &daemon->config, daemon->role->master,
+                            &daemon->transport);
 }
 
 static int open_all(struct daemon *daemon)
@@ -439,6 +397,7 @@ static int open_all(struct daemon *daemon)
 
     if (r < 0)
         return r;
+    daemon->state = daemon_state_open(&daemon->config, daemon->clock);
     r = open_loop(daemon);
     if (r >= 0)
         r = open_machine(daemon);
@@ -452,6 +411,7 @@ static int open_all(struct daemon *daemon)
 static void close_all(struct daemon *daemon)
 {
     transport_free(daemon->transport);
+    daemon_state_close(daemon->state);
     if (daemon->machine)
         daemon->role->destroy(daemon->machine);
     actions_free(&daemon->actions);

@@ -108,6 +108,16 @@ static void master_summarise(const void *machine, const struct reading *now,
     master_summary(machine, now, summary);
 }
 
+static void master_remember(const void *machine, struct discipline_memory *memory)
+{
+    master_recall(machine, memory);
+}
+
+static int master_go_on(void *machine, const struct discipline_memory *memory, bool same_raw)
+{
+    return master_resume(machine, memory, same_raw);
+}
+
 static void master_destroy(void *machine)
 {
     master_free(machine);
@@ -144,6 +154,16 @@ static void slave_summarise(const void *machine, const struct reading *now, stru
     slave_summary(machine, now, summary);
 }
 
+static void slave_remember(const void *machine, struct discipline_memory *memory)
+{
+    slave_recall(machine, memory);
+}
+
+static int slave_go_on(void *machine, const struct discipline_memory *memory, bool same_raw)
+{
+    return slave_resume(machine, memory, same_raw);
+}
+
 static void slave_destroy(void *machine)
 {
     slave_free(machine);
@@ -155,6 +175,8 @@ const struct role role_master = {.name = "master",
                                  .configure = master_reconfigure,
                                  .handle = master_take,
                                  .wake_at = master_wake,
+                                 .recall = master_remember,
+                                 .resume = master_go_on,
                                  .summarise = master_summarise,
                                  .destroy = master_destroy};
 
@@ -163,5 +185,7 @@ const struct role role_slave = {.name = "slave",
                                 .configure = slave_reconfigure,
                                 .handle = slave_take,
                                 .wake_at = slave_wake,
+                                .recall = slave_remember,
+                                .resume = slave_go_on,
                                 .summarise = slave_summarise,
                                 .destroy = slave_destroy};

@@ -199,7 +199,7 @@ static void transport_admit(struct transport *transport, int fd, const union add
     else
         r = transport_prepare_socket(fd);
     if (r == 0)
-        r = peer_open(transport, fd, false, &slot);
+        r = peer_open(transport, fd, false, address, &slot);
     if (r < 0) {
         (void)close(fd);
         transport_refuse(transport, address, r);

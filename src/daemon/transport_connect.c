@@ -141,7 +141,7 @@ static int connector_dispatch(sd_event_source *source, int fd, uint32_t events, 
     (void)source, (void)events;
     connector->io = sd_event_source_disable_unref(connector->io);
     if (r == 0)
-        r = peer_open(transport, fd, true, &connector->slot);
+        r = peer_open(transport, fd, true, connector->address, &connector->slot);
     if (r < 0) {
         connector_drop_attempt(connector);
         connector_try(connector, strerror(-r));

@@ -2,6 +2,8 @@
 #include "daemon/transport_peer.h"
 
 #include "core/wire.h"
+#include "daemon/journal.h"
+#include "daemon/transport_stamps.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,6 +16,9 @@
 #define BURST_US UINT64_C(2000000) /* the full bucket, as time at the sustained rate */
 #define FRAME_COST UINT64_C(1000000)
 #define SLOTS_MIN 8
+/* Asked for the first time, the kernel begins to stamp a moment later. */
+#define STAMPS_PATIENCE 16 /* frames each way */
+#define COLLECT_MAX (2 * STAMPS_WAITING_MAX)
 
 struct peer {
     unsigned refs;               /* the slot's, and one while input is handed over */
@@ -23,6 +28,14 @@ struct peer {
     int fd;
     int broken; /* -errno of a failed write */
     sd_event_source *io;
+    char address[TRANSPORT_ADDRESS_SIZE];
+    struct {
+        bool asked;  /* for the kernel's */
+        bool judged; /* and said what came of it */
+        bool arrivals, departures; /* some were stamped */
+        unsigned in, out;          /* frames meanwhile */
+    } stamps;
+    struct departures_due due;
     uint64_t rate;      /* frames per second; credit gained per us */
     uint64_t credit;    /* FRAME_COST each frame */
     uint64_t credit_us; /* when it was last counted */
@@ -104,8 +117,10 @@ static ssize_t peer_write(struct peer *peer, const uint8_t *bytes, size_t length
     ssize_t n = send(peer->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
     int error = errno;
 
-    if (n >= 0)
+    if (n >= 0) {
+        departures_written(&peer->due, (size_t)n);
         return n;
+    }
     if (error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM)
         return -EAGAIN;
     peer_break(peer, -error);
@@ -141,9 +156,87 @@ static bool peer_pay(struct peer *peer)
     return true;
 }
 
+/* Says once which stamps are used here, when it is clear. */
+static void peer_judge_stamps(struct peer *peer)
+{
+    const char *missing = peer->stamps.arrivals     ? " of departures"
+                          : peer->stamps.departures ? " of arrivals"
+                                                    : "";
+
+    if (!peer->stamps.asked || peer->stamps.judged)
+        return;
+    if (peer->stamps.arrivals && peer->stamps.departures)
+        journal_debug("%s: kernel timestamps.", peer->address);
+    else if (peer->stamps.in >= STAMPS_PATIENCE && peer->stamps.out >= STAMPS_PATIENCE)
+        journal_info("%s: no kernel timestamps%s, using our own.", peer->address, missing);
+    else
+        return;
+    peer->stamps.judged = true;
+}
+
+static void peer_ask_for_stamps(struct peer *peer)
+{
+    if (!peer->transport->handler.convert)
+        return;
+    if (stamps_enable(peer->fd) == 0)
+        peer->stamps.asked = true;
+    else
+        journal_info("%s: no kernel timestamps, using our own.", peer->address);
+}
+
+static void peer_collect(struct peer *peer)
+{
+    bool hopeless = peer->stamps.judged && !peer->stamps.departures;
+    uint32_t last_byte;
+    int64_t real_ns;
+    int r = 0;
+
+    for (unsigned i = 0; i < COLLECT_MAX && r != -EAGAIN && !hopeless && peer->transport; i++) {
+        const struct transport_handler *handler = &peer->transport->handler;
+        struct departing frame;
+        struct reading left;
+
+        r = peer->stamps.asked ? stamps_depart(peer->fd, &last_byte, &real_ns) : -EAGAIN;
+        if (r < 0 || departures_match(&peer->due, last_byte, &frame) < 0)
+            continue;
+        peer->stamps.departures = true;
+        peer_judge_stamps(peer);
+        if (handler->convert(handler->context, real_ns, &left) >= 0)
+            handler->stamped(handler->context, peer->slot, frame.type, frame.sequence, left.raw_ns);
+    }
+}
+
+void transport_collect(struct transport *transport, uint32_t slot)
+{
+    __attribute__((cleanup(peer_unrefp))) struct peer *peer = peer_at(transport, slot);
+
+    if (!peer)
+        return;
+    peer->refs++;
+    peer_collect(peer);
+}
+
+/* Now, or when the kernel says it was; a stamp that comes out later than now is not taken. */
+static enum stamp_source peer_stamp_arrival(struct peer *peer, int64_t real_ns,
+                                            struct reading *arrived)
+{
+    const struct transport_handler *handler = &peer->transport->handler;
+    struct reading stamped;
+
+    handler->stamp(handler->context, arrived);
+    if (real_ns == 0)
+        return STAMP_USER;
+    peer->stamps.arrivals = true;
+    if (handler->convert(handler->context, real_ns, &stamped) < 0 ||
+        stamped.raw_ns > arrived->raw_ns)
+        return STAMP_USER;
+    *arrived = stamped;
+    return STAMP_KERNEL;
+}
+
 /* Hands over all whole frames. 0, also if an upcall closed the peer; or -errno
  * if the peer deserves to be dropped. */
-static int peer_deliver(struct peer *peer, const struct reading *arrived)
+static int peer_deliver(struct peer *peer, const struct reading *arrived, enum stamp_source source)
 {
     size_t at = 0, length;
     int r;
@@ -154,7 +247,8 @@ static int peer_deliver(struct peer *peer, const struct reading *arrived)
 
         if (!peer_pay(peer))
             return -EBUSY;
-        handler->frame(handler->context, peer->slot, peer->in + at, length, arrived);
+        peer->stamps.in++;
+        handler->frame(handler->context, peer->slot, peer->in + at, length, arrived, source);
         if (!peer->transport)
             return 0;
         at += length;
@@ -166,9 +260,11 @@ static int peer_deliver(struct peer *peer, const struct reading *arrived)
 
 static void peer_receive(struct peer *peer)
 {
-    const struct transport_handler *handler = &peer->transport->handler;
-    ssize_t n = recv(peer->fd, peer->in + peer->in_length, IN_SIZE - peer->in_length, 0);
-    int r = n < 0 ? -errno : 0;
+    int64_t real_ns = 0;
+    ssize_t n = stamps_receive(peer->fd, peer->in + peer->in_length, IN_SIZE - peer->in_length,
+                               &real_ns);
+    int r = n < 0 ? (int)n : 0;
+    enum stamp_source source;
     struct reading arrived;
 
     if (r == -EAGAIN || r == -EINTR)
@@ -177,11 +273,13 @@ static void peer_receive(struct peer *peer)
         peer_drop(peer->transport, peer->slot, peer->broken < 0 ? peer->broken : r);
         return;
     }
-    handler->stamp(handler->context, &arrived);
+    source = peer_stamp_arrival(peer, real_ns, &arrived);
     peer->in_length += (size_t)n;
-    r = peer_deliver(peer, &arrived);
+    r = peer_deliver(peer, &arrived, source);
     if (r < 0)
         peer_drop(peer->transport, peer->slot, r);
+    else if (peer->transport)
+        peer_judge_stamps(peer);
 }
 
 static int peer_dispatch(sd_event_source *source, int fd, uint32_t events, void *context)
@@ -192,7 +290,9 @@ static int peer_dispatch(sd_event_source *source, int fd, uint32_t events, void 
     peer->refs++;
     if ((events & EPOLLOUT) && peer->rest_length > 0)
         peer_flush(peer);
-    if (events & ~(uint32_t)EPOLLOUT)
+    if (events & EPOLLERR) /* before the answer, which needs the stamp */
+        peer_collect(peer);
+    if (peer->transport && (events & ~(uint32_t)EPOLLOUT))
         peer_receive(peer);
     return 0;
 }
@@ -221,7 +321,8 @@ static int peer_find_slot(struct transport *transport, uint32_t *slot)
     return 0;
 }
 
-int peer_open(struct transport *transport, int fd, bool outgoing, uint32_t *slot)
+int peer_open(struct transport *transport, int fd, bool outgoing, const char *address,
+              uint32_t *slot)
 {
     __attribute__((cleanup(peer_unrefp))) struct peer *peer = NULL;
     uint32_t found;
@@ -241,13 +342,27 @@ int peer_open(struct transport *transport, int fd, bool outgoing, uint32_t *slot
     r = sd_event_add_io(transport->loop, &peer->io, fd, EPOLLIN, peer_dispatch, peer);
     if (r < 0)
         return r;
+    strncpy(peer->address, address, sizeof(peer->address) - 1);
     peer->fd = fd;
     peer->transport = transport;
+    peer_ask_for_stamps(peer);
     transport->peers[found] = peer;
     transport->connected++;
     peer = NULL;
     *slot = found;
     return 0;
+}
+
+static void peer_expect_stamp(struct peer *peer, const uint8_t *frame, size_t rest)
+{
+    uint32_t sequence;
+    uint8_t type;
+
+    if (!peer->stamps.asked)
+        return;
+    wire_identify(frame, &type, &sequence);
+    departures_expect(&peer->due, rest, type, sequence);
+    peer->stamps.out++;
 }
 
 int transport_send(struct transport *transport, uint32_t slot, const uint8_t *bytes, size_t length,
@@ -282,6 +397,8 @@ int transport_send(struct transport *transport, uint32_t slot, const uint8_t *by
         memcpy(peer->rest, frame + n, peer->rest_length);
         (void)sd_event_source_set_io_events(peer->io, EPOLLIN | EPOLLOUT);
     }
+    if (stamped)
+        peer_expect_stamp(peer, frame, length - (size_t)n);
     if (stamped && sent_raw_ns)
         *sent_raw_ns = now.raw_ns;
     return 0;

@@ -37,7 +37,7 @@ struct scenario_path {
 struct scenario_clock {
     int64_t offset_ns;    /* uniform within +- this */
     double frequency_ppm; /* uniform within +- this */
-    double wander;        /* W: random walk of the frequency, sd after one second, as a fraction (1e-9) */
+    double wander;        /* W, random walk of the frequency: its sd after one second (1e-9) */
     int64_t noise_ns;     /* sd of the white noise of a stamp */
 };
 
@@ -47,7 +47,7 @@ enum scenario_what {
     SCENARIO_STUCK,      /* the corrected clock it reports stands still for length_ns */
     SCENARIO_LIE,        /* its frames name a clock that is by_ns off, for length_ns */
     SCENARIO_LIE_RANDOM, /* ... off by a random value within +-by_ns, anew in each frame */
-    SCENARIO_START,      /* starts only now (a node with such an event is down before) with its clock by_ns off */
+    SCENARIO_START,      /* starts only now, by_ns off (a node with such an event is down before) */
     SCENARIO_STOP,       /* SIGTERM */
     SCENARIO_KILL,       /* SIGKILL: connections end, the kernel's clock goes on */
     SCENARIO_RESTART,    /* killed and started length_ns later, its clock by_ns off what it was */
@@ -73,12 +73,14 @@ struct scenario_event {
  * kept: no backward step, no slew above the limit, no bound that is wrong. */
 struct scenario_expect {
     int64_t spread_ns;      /* p99 of the good clocks' spread after `settle` */
-    int64_t worst_ns;       /* the largest spread of the good, synchronised clocks after they first were all in */
+    int64_t worst_ns;       /* the largest spread of the good, synchronised clocks after they first
+                             * were all in */
     int64_t shift_ns;       /* how far the good clocks' mean may leave, within 600 s of the first
                              * event, the line it followed before */
-    int64_t converge_ns;    /* all good clocks within 10 x their steady spread, and stay there */
-    double overshoot;       /* largest share of a clock's initial offset that it may go past the target */
-    int excluded[SCENARIO_NODES_MAX]; /* nodes that must have been excluded at some time; ends with -1 */
+    int64_t converge_ns;    /* all good clocks within 10 x their steady spread, for good */
+    double overshoot;       /* largest share of its initial offset that a clock may go past the
+                             * target */
+    int excluded[SCENARIO_NODES_MAX]; /* nodes that must have been excluded once; ends with -1 */
     int in_at_end;          /* so many clocks are in at the end */
     bool nobody_excluded;
 };
@@ -100,10 +102,23 @@ struct scenario {
     struct scenario_expect expect;
 };
 
-#define SCENARIO_ERROR_SIZE 256
+#define SCENARIO_ERROR_SIZE 512
 
-/* 0, or -EINVAL (-ENOENT, ...) with a line "FILE:LINE: KEY: found ...; allowed is ..." */
+/* 0, or -EINVAL (-ENOENT, ...) with a line "FILE:LINE: KEY: found ...; allowed is ...".
+ * The name is the file's, without directory and ".conf". */
 int scenario_load(const char *path, struct scenario *scenario, char error[SCENARIO_ERROR_SIZE]);
+
+/* One setting of a loaded scenario anew, as the command line has it: "clock.wander=1e-8",
+ * "interval=6 s".  0, or -EINVAL with the line. */
+int scenario_set(struct scenario *scenario, const char *setting, char error[SCENARIO_ERROR_SIZE]);
+
+/* What has to hold between settings: events that name nodes there are, a settle before the
+ * end.  0, or -EINVAL with the line; scenario_load() has asked it already. */
+int scenario_check(const struct scenario *scenario, const char *source,
+                   char error[SCENARIO_ERROR_SIZE]);
+
+/* "lie", "partition" ... */
+const char *scenario_word(enum scenario_what what);
 
 /* Which nodes are good throughout: not named by a fault that makes them wrong. */
 bool scenario_is_good(const struct scenario *scenario, int node);

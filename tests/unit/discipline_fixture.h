@@ -18,6 +18,7 @@
 #define TOTAL_NS (5 * NS_PER_S)
 #define PANIC_NS (1000 * NS_PER_S)
 #define HOLDOVER_NS (60 * NS_PER_S)
+#define SD_PART_NS (6 * 1000) /* of the bound, by target_ahead() as long as it is fresh */
 
 static const struct discipline_limits limits = {.max_slew_ppm = 500,
                                                 .initial_slew_ppm = 100000,
@@ -51,7 +52,8 @@ static inline void follow(struct discipline *discipline, int64_t ahead_ns, bool 
 static inline struct clock_status status_at(int64_t raw_ns)
 {
     return (struct clock_status){
-        .now = {raw_ns, TOTAL_NS}, .freq_ppb = 12.5, .slew_left_ns = 900, .underway_ns = 200};
+        .now = {raw_ns, TOTAL_NS}, .freq_ppb = 12.5, .slew_left_ns = 3600, .underway_ns = 200,
+        .adjtime_left_ns = 3000};
 }
 
 static inline struct discipline_outcome tick(struct discipline *discipline,
@@ -70,6 +72,19 @@ static inline struct discipline_outcome rest(struct discipline *discipline, int6
     struct clock_status status = {.now = {raw_ns, TOTAL_NS}};
 
     return tick(discipline, status);
+}
+
+/* Ordered is something, what is outstanding at most (but the last microsecond fourfold),
+ * and at no more than rate_ppm. */
+static inline bool slews_towards(const struct discipline_outcome *outcome, int64_t rate_ppm)
+{
+    const struct order *order = &outcome->order;
+    int64_t sum_ns = order->slew_ns + order->adjtime_ns;
+    int64_t adjtime_ns = timestamp_clamp(order->adjtime_ns, MS / 2);
+
+    return sum_ns != 0 && (sum_ns > 0) == (outcome->outstanding_ns > 0) &&
+           timestamp_abs(sum_ns) <= timestamp_abs(outcome->outstanding_ns) + 3 * NS_PER_US &&
+           timestamp_abs(order->slew_ns / 4 + adjtime_ns) <= rate_ppm * NS_PER_US;
 }
 
 /* Neither a step nor anything else that goes with an event. */

@@ -160,6 +160,17 @@ void probe_stop(struct probe *probe)
     feed(probe, &(struct event){.kind = EVENT_STOP});
 }
 
+void probe_stamped(struct probe *probe, uint32_t peer, uint32_t sequence, unsigned type,
+                   int64_t raw_ns)
+{
+    struct event event = {.kind = EVENT_STAMPED, .peer = peer};
+
+    event.sent.sequence = sequence;
+    event.sent.type = (uint8_t)type;
+    event.sent.raw_ns = raw_ns;
+    feed(probe, &event);
+}
+
 void probe_bytes(struct probe *probe, uint32_t peer, const uint8_t *bytes, size_t length)
 {
     struct event event = {.kind = EVENT_FRAME, .peer = peer};
@@ -167,7 +178,7 @@ void probe_bytes(struct probe *probe, uint32_t peer, const uint8_t *bytes, size_
     event.frame.bytes = bytes;
     event.frame.length = length;
     event.frame.arrived = probe->now;
-    event.frame.source = STAMP_USER;
+    event.frame.source = probe->source;
     feed(probe, &event);
 }
 

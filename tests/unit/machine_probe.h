@@ -19,6 +19,7 @@ struct probe {
     struct reading now;
     bool open[PROBE_PEERS];
     bool unread;      /* nothing that is sent leaves: no EVENT_SENT */
+    enum stamp_source source; /* of what arrives */
     unsigned panics;
     uint32_t sequence; /* of the frames made here */
 };
@@ -38,6 +39,9 @@ void probe_tick_status(struct probe *probe, const struct clock_status *status);
 void probe_up(struct probe *probe, uint32_t peer);
 void probe_down(struct probe *probe, uint32_t peer, unsigned reason);
 void probe_stop(struct probe *probe);
+/* What the kernel says of a frame that left. */
+void probe_stamped(struct probe *probe, uint32_t peer, uint32_t sequence, unsigned type,
+                   int64_t raw_ns);
 void probe_frame(struct probe *probe, uint32_t peer, struct wire_frame frame);
 void probe_bytes(struct probe *probe, uint32_t peer, const uint8_t *bytes, size_t length);
 

@@ -76,6 +76,7 @@ static void the_defaults_are_what_is_documented(void **state)
     assert_string_equal(c.group, "berkeley");
     assert_int_equal(c.authentication, CONFIG_AUTH_LOOPBACK);
     assert_int_equal(c.log_level, LOG_INFO);
+    assert_int_equal(c.timestamps, CONFIG_STAMPS_KERNEL);
     assert_string_equal(c.master.listen[0], "127.0.0.1");
     assert_string_equal(c.master.listen[1], "::1");
     assert_string_equal(c.master.listen[2], "");
@@ -121,6 +122,7 @@ static void every_key_lands_in_its_place(void **state)
 
     loads_text(*state,
                "name = \"n1\"; group = \"g\"; authentication = \"none\"; log_level = \"debug\";\n"
+               "timestamps = \"user\";\n"
                "master: { listen = (\"0.0.0.0\", \"fe80::1%eth0\"); port = 1;"
                " interval = \"500 ms\"; exchanges = 8; quorum = 1001; max_slaves = 10000;"
                " references = [\"a\", \"b\"]; };\n"
@@ -136,6 +138,7 @@ static void every_key_lands_in_its_place(void **state)
     assert_string_equal(c.group, "g");
     assert_int_equal(c.authentication, CONFIG_AUTH_NONE);
     assert_int_equal(c.log_level, LOG_DEBUG);
+    assert_int_equal(c.timestamps, CONFIG_STAMPS_USER);
     assert_string_equal(c.master.listen[0], "0.0.0.0");
     assert_string_equal(c.master.listen[1], "fe80::1%eth0");
     assert_int_equal(c.master.port, 1);

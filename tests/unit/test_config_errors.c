@@ -183,6 +183,9 @@ static const struct wrong {
     {"emulated: { file = \"clock\"; };",
      "b.conf:1: emulated.file: found \"clock\"; allowed is an absolute path of up to 255 printable "
      "characters, or \"\""},
+    {"clock: { state_file = \"never\"; };",
+     "b.conf:1: clock.state_file: found \"never\"; allowed is an absolute path of up to 255 "
+     "printable characters, \"none\", or \"\""},
 
     /* syntax */
     {"master: { port = 1\n};\nname = \n# nothing\n",

@@ -25,7 +25,8 @@ static void without_a_map_everything_stays(void **state)
     assert_int_equal(outcome.events, 0);
     assert_false(outcome.steer);
     assert_true(outcome.order.freq_ppb == 12.5);
-    assert_int_equal(outcome.order.slew_ns, 700);
+    assert_int_equal(outcome.order.slew_ns, 400);
+    assert_int_equal(outcome.order.adjtime_ns, 3000);
     assert_int_equal(outcome.order.maxerror_ns, INT64_MAX);
     assert_int_equal(outcome.order.esterror_ns, INT64_MAX);
     assert_false(outcome.order.synchronised);
@@ -41,7 +42,7 @@ static void a_map_is_followed(void **state)
 {
     (void)state;
     struct discipline *discipline = fresh();
-    struct target target = target_ahead(5000, true);
+    struct target target = target_ahead(5 * MS, true);
     struct discipline_outcome outcome;
 
     target.map.freq_ppb = -2000;
@@ -49,11 +50,11 @@ static void a_map_is_followed(void **state)
     outcome = tick(discipline, status_at(RAW_NS + NS_PER_S));
     assert_int_equal(outcome.events, DISCIPLINE_STATE);
     assert_true(outcome.steer);
-    assert_int_equal(outcome.outstanding_ns, 3000);
+    assert_int_equal(outcome.outstanding_ns, 5 * MS - 2000);
     assert_true(outcome.order.freq_ppb == -2000);
-    assert_int_equal(outcome.order.slew_ns, 2800);
+    assert_true(slews_towards(&outcome, 500));
     assert_true(outcome.order.synchronised);
-    assert_int_equal(outcome.order.esterror_ns, 1500 + 1000);
+    assert_int_equal(outcome.order.esterror_ns, 5 * MS / 2 - 1000 + 1000);
     assert_true(sets_nothing_else(&outcome));
     discipline_free(discipline);
 }
@@ -61,7 +62,7 @@ static void a_map_is_followed(void **state)
 static void impossible_maps_leave_the_old_one(void **state)
 {
     (void)state;
-    struct target bad[14];
+    struct target bad[18];
     struct discipline *discipline = fresh();
 
     for (size_t i = 0; i < COUNT(bad); i++)
@@ -80,6 +81,10 @@ static void impossible_maps_leave_the_old_one(void **state)
     bad[11].freq_sd_ppb = INFINITY;
     bad[12].freq_sd_ppb = -1;
     bad[13].asymmetry_ns = -1;
+    bad[14].wander_ppb = NAN;
+    bad[15].wander_ppb = INFINITY;
+    bad[16].wander_ppb = -1;
+    bad[17].scatter_ns = -1;
     follow(discipline, 5000, true);
     for (size_t i = 0; i < COUNT(bad); i++) {
         assert_int_equal(discipline_follow(discipline, &bad[i]), -ERANGE);
@@ -99,28 +104,76 @@ static void the_limits_themselves_are_possible(void **state)
     discipline_free(discipline);
 }
 
-/* |outstanding| + asymmetry + 3 (sd + sd_f t + W t^1.5 / sqrt 3) */
+static double sd_after(double age_s, double wander_ppb)
+{
+    return 1000 + 7 * age_s + wander_ppb * pow(age_s, 1.5) / sqrt(3);
+}
+
+/* |outstanding| + scatter + asymmetry + 6 (sd + sd_f t + W t^1.5 / sqrt 3) */
 static void the_bound_is_the_formula(void **state)
 {
     (void)state;
-    const int64_t ages_s[] = {0, 1, 100, -100, 10000};
+    static const int64_t ages_s[] = {0, 1, 100, -100, 10000};
+    static const double wanders_ppb[] = {0, 0.5, 40};
 
-    for (size_t i = 0; i < 2 * COUNT(ages_s); i++) {
+    for (size_t i = 0; i < 2 * COUNT(ages_s) * COUNT(wanders_ppb); i++) {
         struct discipline *discipline = fresh();
         struct target target = target_ahead(i % 2 ? 4000 : -4000, true);
-        int64_t age_s = ages_s[i / 2];
-        double t = fabs((double)age_s);
-        double bound_ns = 4000 + 50000 + 3 * (1000 + 7.0 * t + 10.0 * pow(t, 1.5) / sqrt(3));
+        int64_t age_s = ages_s[i / 2 % COUNT(ages_s)];
         struct reading now = {RAW_NS + age_s * NS_PER_S, TOTAL_NS};
-        struct discipline_outcome outcome;
+        double sd_ns;
 
         target.freq_sd_ppb = 7;
+        target.scatter_ns = 900;
+        target.wander_ppb = wanders_ppb[i / 2 / COUNT(ages_s)];
+        sd_ns = sd_after(fabs((double)age_s), target.wander_ppb);
         assert_int_equal(discipline_follow(discipline, &target), 0);
-        assert_true(fabs((double)discipline_bound(discipline, &now) - bound_ns) <= 1);
-        outcome = rest(discipline, now.raw_ns);
-        assert_int_equal(outcome.order.maxerror_ns, discipline_bound(discipline, &now));
+        assert_true(fabs((double)discipline_sd(discipline, &now) - sd_ns) <= 1);
+        assert_true(fabs((double)discipline_bound(discipline, &now) -
+                         (4000 + 900 + 50000 + 6 * sd_ns)) <= 1);
+        assert_int_equal(rest(discipline, now.raw_ns).order.maxerror_ns,
+                         discipline_bound(discipline, &now));
         discipline_free(discipline);
     }
+}
+
+/* Left to itself a clock wanders with the day's temperature, whatever was measured while
+ * it was in the group. */
+static void holdover_wanders_ten_ppb_at_least(void **state)
+{
+    (void)state;
+    static const double wanders_ppb[] = {0, 0.5, 10, 40};
+    const struct reading now = {RAW_NS + 1000 * NS_PER_S, TOTAL_NS};
+
+    for (size_t i = 0; i < COUNT(wanders_ppb); i++) {
+        struct discipline *discipline = fresh();
+        struct target target = target_ahead(0, true);
+        double sd_ns = sd_after(1000, fmax(wanders_ppb[i], 10));
+
+        target.freq_sd_ppb = 7;
+        target.wander_ppb = wanders_ppb[i];
+        assert_int_equal(discipline_follow(discipline, &target), 0);
+        discipline_hold(discipline);
+        assert_true(fabs((double)discipline_sd(discipline, &now) - sd_ns) <= 1);
+        assert_true(fabs((double)discipline_bound(discipline, &now) - (50000 + 6 * sd_ns)) <= 1);
+        discipline_free(discipline);
+    }
+}
+
+static void no_sd_without_synchronisation(void **state)
+{
+    (void)state;
+    const struct reading now = {RAW_NS, TOTAL_NS};
+    struct discipline *discipline = fresh();
+
+    assert_int_equal(discipline_sd(discipline, &now), INT64_MAX);
+    follow(discipline, 0, false);
+    assert_int_equal(discipline_sd(discipline, &now), INT64_MAX);
+    follow(discipline, 0, true);
+    assert_int_equal(discipline_sd(discipline, &now), 1000);
+    discipline_disown(discipline);
+    assert_int_equal(discipline_sd(discipline, &now), INT64_MAX);
+    discipline_free(discipline);
 }
 
 static int64_t bound_with(int64_t asymmetry_max_ns)
@@ -141,10 +194,10 @@ static int64_t bound_with(int64_t asymmetry_max_ns)
 static void declared_asymmetry_narrows_the_bound(void **state)
 {
     (void)state;
-    assert_int_equal(bound_with(-1), 53000);
-    assert_int_equal(bound_with(0), 3000);
-    assert_int_equal(bound_with(20000), 23000);
-    assert_int_equal(bound_with(50001), 53000);
+    assert_int_equal(bound_with(-1), 50000 + SD_PART_NS);
+    assert_int_equal(bound_with(0), SD_PART_NS);
+    assert_int_equal(bound_with(20000), 20000 + SD_PART_NS);
+    assert_int_equal(bound_with(50001), 50000 + SD_PART_NS);
 }
 
 static void an_endless_uncertainty_saturates(void **state)
@@ -154,12 +207,13 @@ static void an_endless_uncertainty_saturates(void **state)
     struct target target = target_ahead(10, true);
     struct discipline_outcome outcome;
 
-    target.offset_sd_ns = target.asymmetry_ns = INT64_MAX;
-    target.freq_sd_ppb = 1e300;
+    target.offset_sd_ns = target.asymmetry_ns = target.scatter_ns = INT64_MAX;
+    target.freq_sd_ppb = target.wander_ppb = 1e300;
     assert_int_equal(discipline_follow(discipline, &target), 0);
     outcome = rest(discipline, RAW_NS);
     assert_int_equal(outcome.order.maxerror_ns, INT64_MAX);
     assert_int_equal(outcome.order.esterror_ns, INT64_MAX);
+    assert_false(outcome.order.synchronised);
     discipline_free(discipline);
 }
 
@@ -175,6 +229,7 @@ static void clocks_at_the_ends_of_time(void **state)
         assert_int_equal(discipline_follow(discipline, &target), 0);
         outcome = tick(discipline, status);
         assert_int_equal(outcome.order.slew_ns, sign * (400 * MS));
+        assert_int_equal(outcome.order.adjtime_ns, 0);
         assert_true(sign * outcome.outstanding_ns >= 2 * EDGE);
         assert_int_equal(outcome.order.maxerror_ns, INT64_MAX);
         discipline_free(discipline);
@@ -196,6 +251,7 @@ static void the_step_is_made_once_at_the_start(void **state)
         assert_int_equal(outcome.events, DISCIPLINE_STEP);
         assert_int_equal(outcome.step_ns, sign * (NS_PER_S + 1));
         assert_int_equal(outcome.order.slew_ns, 0);
+        assert_int_equal(outcome.order.adjtime_ns, 0);
         assert_int_equal(outcome.outstanding_ns, 0);
         assert_true(outcome.steer && outcome.order.maxerror_ns < MS);
         follow(discipline, sign * (3600 * NS_PER_S), false);
@@ -247,6 +303,7 @@ static void panic_refuses_what_is_too_much(void **state)
         assert_int_equal(outcome.events, DISCIPLINE_PANIC | DISCIPLINE_STATE);
         assert_int_equal(outcome.outstanding_ns, sign * (PANIC_NS + 1));
         assert_int_equal(outcome.order.slew_ns, 0);
+        assert_int_equal(outcome.order.adjtime_ns, 0);
         assert_true(outcome.order.freq_ppb == 77);
         assert_true(outcome.order.maxerror_ns > PANIC_NS);
         assert_false(outcome.order.synchronised);
@@ -295,6 +352,8 @@ int main(void)
         cmocka_unit_test(impossible_maps_leave_the_old_one),
         cmocka_unit_test(the_limits_themselves_are_possible),
         cmocka_unit_test(the_bound_is_the_formula),
+        cmocka_unit_test(holdover_wanders_ten_ppb_at_least),
+        cmocka_unit_test(no_sd_without_synchronisation),
         cmocka_unit_test(declared_asymmetry_narrows_the_bound),
         cmocka_unit_test(an_endless_uncertainty_saturates),
         cmocka_unit_test(clocks_at_the_ends_of_time),

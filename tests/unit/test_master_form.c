@@ -28,8 +28,9 @@ static void orphaned(struct group *group, unsigned count)
     group_run(group, 10 * NS_PER_S);
 }
 
-/* The slaves remember the time, each a little differently; the master, 300 ms off,
- * does not count among those who do, whether it may step or not. */
+/* The slaves remember the time, each a little differently, as their crystals have
+ * wandered; the master, 300 ms off, does not count among those who do, whether it may
+ * step or not. */
 static void claimants_that_drifted_apart_are_averaged_alone(void **state)
 {
     (void)state;
@@ -41,8 +42,11 @@ static void claimants_that_drifted_apart_are_averaged_alone(void **state)
 
         orphaned(&group, 5);
         group_assert_states(&group, ALL & ~1U, SYNC_HOLDOVER);
+        for (unsigned i = 1; i < 5; i++)
+            group_frequency(&group, i, (double)drift_us[i] / 10);
+        group_run(&group, 10 * NS_PER_S);
         for (unsigned i = 1; i < 5; i++) {
-            group_step(&group, i, drift_us[i] * NS_PER_US);
+            group_frequency(&group, i, 0);
             group.nodes[i].clock.steepest_ppm = 0;
         }
         group_step(&group, 0, 300 * NS_PER_MS);
@@ -61,7 +65,7 @@ static void claimants_that_drifted_apart_are_averaged_alone(void **state)
         group_assert_within(group_mean(&group, ALL), before_ns, 200 * NS_PER_US);
         assert_true(group_spread(&group, ALL) < 20 * NS_PER_US);
         for (unsigned i = 1; i < 5; i++)
-            assert_true(group.nodes[i].clock.steepest_ppm < 50);
+            assert_true(group.nodes[i].clock.steepest_ppm < 100);
         group_free(&group);
     }
 }

@@ -179,7 +179,8 @@ static void a_correction_is_obeyed_and_reported(void **state)
     assert_int_equal(probe_note(&probe, NOTE_VERDICT)->verdict, VERDICT_COUNTED);
     probe_tick(&probe);
     assert_int_equal(probe_count(&probe, ACTION_STEER), 1);
-    assert_int_equal(probe.actions.items[0].steer.slew_ns, 2 * NS_PER_MS);
+    assert_int_equal(probe.actions.items[0].steer.slew_ns +
+                         probe.actions.items[0].steer.adjtime_ns, 2 * NS_PER_MS);
     assert_true(probe.actions.items[0].steer.freq_ppb == 1000);
     assert_true(probe.actions.items[0].steer.synchronised);
     assert_true(probe_sent(&probe, 0, WIRE_REPORT, &frame));
@@ -455,11 +456,11 @@ static void new_limits_count_at_once(void **state)
 
     welcomed(&probe);
     probe_frame(&probe, 0, correct(&probe, 1));
-    config.limits.max_slew_ppm = 100;
+    config.limits.max_slew_ppm = 1000;
     memcpy(config.name, "renamed", sizeof "renamed");
     slave_configure(probe.slave, &config);
     probe_tick(&probe);
-    assert_int_equal(probe.actions.items[0].steer.slew_ns, 400 * NS_PER_US);
+    assert_int_equal(probe.actions.items[0].steer.slew_ns, 4 * NS_PER_MS);
     probe_down(&probe, 0, 0);
     probe_up(&probe, 0);
     assert_true(probe_sent(&probe, 0, WIRE_HELLO, &frame));

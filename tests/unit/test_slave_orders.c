@@ -11,6 +11,7 @@
 
 #define READ_PPB 777.0
 #define ORDERED_PPB 1000.0
+#define BOUND_NS (10 * NS_PER_MS + 6 * NS_PER_US)
 
 static void welcomed(struct probe *probe)
 {
@@ -148,11 +149,11 @@ static void a_reference_is_not_steered_but_tells_all(void **state)
     assert_true(probe_sent(&probe, 0, WIRE_REPORT, &frame));
     assert_int_equal(frame.report.state, SYNC_SYNCHRONISED);
     assert_ppb(frame.report.freq_fs, READ_PPB);
-    assert_int_equal(frame.report.bound_ns, 10 * NS_PER_MS + 3 * NS_PER_US);
+    assert_int_equal(frame.report.bound_ns, BOUND_NS);
     slave_summary(probe.slave, &probe.now, &summary);
     assert_int_equal(summary.state, SYNC_SYNCHRONISED);
     assert_int_equal(summary.outstanding_ns, 10 * NS_PER_MS);
-    assert_int_equal(summary.bound_ns, 10 * NS_PER_MS + 3 * NS_PER_US);
+    assert_int_equal(summary.bound_ns, BOUND_NS);
     probe_free(&probe);
 }
 

@@ -205,6 +205,26 @@ static void adjtime_moves_500_us_a_second(void **state)
     assert_near(model.real_ns - REAL0 - 10 * NS_PER_S, 1200 * NS_PER_US, NS_PER_US);
 }
 
+/* What is read back excludes the chunk of this second, which an order does not touch. */
+static void adjtime_replaces_all_but_the_chunk(void **state)
+{
+    struct timex_model model = booted();
+    struct timex timex = {.modes = ADJ_OFFSET_SINGLESHOT, .offset = -1200};
+
+    (void)state;
+    (void)timex_model_adjust(&model, RAW0, &timex);
+    pass_seconds(&model, 1);
+    timex_model_advance(&model, model.raw_ns + 500 * NS_PER_MS);
+    timex = (struct timex){.modes = ADJ_OFFSET_SINGLESHOT, .offset = 3};
+    (void)timex_model_adjust(&model, model.raw_ns, &timex);
+    assert_int_equal(timex.offset, -700);
+    timex = (struct timex){.modes = ADJ_OFFSET_SS_READ};
+    (void)timex_model_adjust(&model, model.raw_ns, &timex);
+    assert_int_equal(timex.offset, 3);
+    timex_model_advance(&model, RAW0 + 10 * NS_PER_S);
+    assert_near(model.real_ns - REAL0 - 10 * NS_PER_S, -497 * NS_PER_US, NS_PER_US);
+}
+
 static void maxerror_grows_to_unsynchronised(void **state)
 {
     struct timex_model model = booted();
@@ -364,6 +384,7 @@ int main(void)
         cmocka_unit_test(limits_offset_and_frequency),
         cmocka_unit_test(frequency_is_read_back_as_set),
         cmocka_unit_test(adjtime_moves_500_us_a_second),
+        cmocka_unit_test(adjtime_replaces_all_but_the_chunk),
         cmocka_unit_test(maxerror_grows_to_unsynchronised),
         cmocka_unit_test(setting_the_time_drops_slew_and_state),
         cmocka_unit_test(refuses_what_the_kernel_refuses),

@@ -37,6 +37,11 @@ struct side {
     uint8_t frame[WIRE_FRAME_MAX];
     size_t length;
     struct reading arrived;
+    enum stamp_source source;
+    unsigned stamped;            /* by the kernel: frames that left, and the last of them */
+    uint8_t stamped_type;
+    uint32_t stamped_sequence;
+    int64_t stamped_raw_ns;
     char what[512];
     int64_t retry_ns[SIDE_WAITS];
     void (*on_up)(struct side *side); /* after it was written down, if set */
@@ -68,7 +73,7 @@ static inline void side_down(void *context, uint32_t peer, int error)
 }
 
 static inline void side_frame(void *context, uint32_t peer, const uint8_t *bytes, size_t length,
-                              const struct reading *arrived)
+                              const struct reading *arrived, enum stamp_source source)
 {
     struct side *side = context;
 
@@ -77,6 +82,7 @@ static inline void side_frame(void *context, uint32_t peer, const uint8_t *bytes
     side->peer = peer;
     side->length = length;
     side->arrived = *arrived;
+    side->source = source;
     memcpy(side->frame, bytes, length);
     if (side->on_frame)
         side->on_frame(side);
@@ -101,6 +107,26 @@ static inline void side_stamp(void *context, struct reading *reading)
     *reading = (struct reading){.raw_ns = ++side->stamps, .total_ns = 7};
 }
 
+/* The kernel's stamps as they are; the side's own readings must then be of REALTIME too. */
+static inline int side_convert(void *context, int64_t real_ns, struct reading *reading)
+{
+    (void)context;
+    *reading = (struct reading){.raw_ns = real_ns};
+    return 0;
+}
+
+static inline void side_stamped(void *context, uint32_t peer, uint8_t type, uint32_t sequence,
+                                int64_t raw_ns)
+{
+    struct side *side = context;
+
+    side->stamped++;
+    side->peer = peer;
+    side->stamped_type = type;
+    side->stamped_sequence = sequence;
+    side->stamped_raw_ns = raw_ns;
+}
+
 static inline void side_open(struct side *side, sd_event *loop,
                              const struct transport_limits *limits)
 {
@@ -110,6 +136,7 @@ static inline void side_open(struct side *side, sd_event *loop,
         .frame = side_frame,
         .unreachable = side_unreachable,
         .stamp = side_stamp,
+        .stamped = side_stamped,
         .context = side,
     };
 

@@ -8,6 +8,7 @@
 #include "daemon/journal.h"
 #include "daemon/timex_model.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,12 +26,15 @@
 struct virtual_kernel {
     struct timex_model model;
     int64_t suspended_ns;
-    int64_t late_ns; /* the system call tells this much after what it did */
+    int64_t call_ns; /* passes before each call */
+    int64_t late_ns; /* the kernel takes boundaries in that late */
     int error;       /* every call fails with it */
     int write_error; /* every call that changes anything does */
+    int writes_max;  /* and every one after so many, if not 0 */
     bool deaf;       /* writes are lost */
+    bool deaf_adjtime;
     int writes, acknowledged, released;
-    unsigned modes; /* of the last write but adjtime's */
+    unsigned modes; /* of the last write */
 };
 
 static char heard[1024];
@@ -48,6 +52,11 @@ void journal_say(int priority, const struct journal_fields *fields, const char *
     va_end(arguments);
 }
 
+static inline void pass(struct virtual_kernel *kernel, int64_t ns)
+{
+    timex_model_advance(&kernel->model, kernel->model.raw_ns + ns);
+}
+
 static inline int virtual_adjust(void *context, struct timex *timex)
 {
     struct virtual_kernel *kernel = context;
@@ -58,12 +67,17 @@ static inline int virtual_adjust(void *context, struct timex *timex)
         return kernel->error;
     if (write && kernel->write_error < 0)
         return kernel->write_error;
+    if (write && kernel->writes_max > 0 && kernel->writes >= kernel->writes_max)
+        return -EIO;
+    pass(kernel, kernel->call_ns);
     if (write) {
         kernel->writes++;
         kernel->modes = timex->modes;
     }
     if (write && kernel->deaf)
         timex->modes = 0;
+    if (kernel->deaf_adjtime && timex->modes == ADJ_OFFSET_SINGLESHOT)
+        timex->modes = ADJ_OFFSET_SS_READ;
     r = timex_model_adjust(&kernel->model, kernel->model.raw_ns, timex);
     if (kernel->late_ns > 0) {
         int64_t real_ns = timex_model_read(&kernel->model, kernel->model.raw_ns + kernel->late_ns);
@@ -75,13 +89,27 @@ static inline int virtual_adjust(void *context, struct timex *timex)
 
 static inline int virtual_read(void *context, struct reading *reading)
 {
-    const struct virtual_kernel *kernel = context;
+    struct virtual_kernel *kernel = context;
 
     if (kernel->error < 0)
         return kernel->error;
-    reading->raw_ns = kernel->model.raw_ns;
-    reading->total_ns = kernel->model.real_ns - kernel->model.raw_ns;
+    pass(kernel, kernel->call_ns);
+    reading->raw_ns = kernel->model.raw_ns + kernel->late_ns;
+    reading->total_ns = timex_model_read(&kernel->model, reading->raw_ns) - reading->raw_ns;
     return 0;
+}
+
+/* Nothing happened since. */
+static inline int virtual_convert(void *context, int64_t real_ns, struct reading *reading)
+{
+    const struct virtual_kernel *kernel = context;
+    int64_t age_ns = kernel->model.real_ns - real_ns;
+
+    if (!(age_ns >= 0 && age_ns <= NS_PER_S))
+        return -ERANGE;
+    reading->raw_ns = kernel->model.raw_ns - age_ns;
+    reading->total_ns = real_ns - reading->raw_ns;
+    return kernel->error;
 }
 
 static inline int virtual_suspended(void *context, int64_t *ns)
@@ -117,6 +145,7 @@ static inline struct kernel_port virtual_port(struct virtual_kernel *kernel, con
     return (struct kernel_port){
         .adjust = virtual_adjust,
         .read = virtual_read,
+        .convert = virtual_convert,
         .suspended = virtual_suspended,
         .watch_fd = virtual_watch_fd,
         .acknowledge = virtual_acknowledge,
@@ -134,11 +163,6 @@ static inline struct clock *virtual_clock(struct virtual_kernel *kernel, const c
 
     assert_int_equal(clock_kernel_open(&port, true, &clock), 0);
     return clock;
-}
-
-static inline void pass(struct virtual_kernel *kernel, int64_t ns)
-{
-    timex_model_advance(&kernel->model, kernel->model.raw_ns + ns);
 }
 
 /* To part_ns after the next second boundary of the corrected clock. */

@@ -63,7 +63,8 @@ const struct wire_field wire_fields[] = {
     NUMBER(WIRE_REPLY, 64, reply.correct_raw_ns, -EDGE, EDGE),
     NUMBER(WIRE_REPLY, 72, reply.freq_fs, -FREQ, FREQ),
     NUMBER(WIRE_REPLY, 80, reply.bound_ns, 0, INT64_MAX),
-    NUMBER(WIRE_REPLY, 88, reply.correct_sequence, 0, UINT32_MAX),
+    NUMBER(WIRE_REPLY, 88, reply.offset_sd_ns, 0, INT64_MAX),
+    NUMBER(WIRE_REPLY, 96, reply.correct_sequence, 0, UINT32_MAX),
 
     DEPARTURE(WIRE_CORRECT),
     NUMBER(WIRE_CORRECT, 37, correct.state, 0, 2),
@@ -78,8 +79,10 @@ const struct wire_field wire_fields[] = {
     NUMBER(WIRE_CORRECT, 80, correct.offset_sd_ns, 0, INT64_MAX),
     NUMBER(WIRE_CORRECT, 88, correct.freq_sd_fs, 0, INT64_MAX),
     NUMBER(WIRE_CORRECT, 96, correct.asymmetry_ns, 0, INT64_MAX),
-    NUMBER(WIRE_CORRECT, 104, correct.counted, 0, UINT16_MAX),
-    NUMBER(WIRE_CORRECT, 106, correct.present, 0, UINT16_MAX),
+    NUMBER(WIRE_CORRECT, 104, correct.wander_fs, 0, INT64_MAX),
+    NUMBER(WIRE_CORRECT, 112, correct.scatter_ns, 0, INT64_MAX),
+    NUMBER(WIRE_CORRECT, 120, correct.counted, 0, UINT16_MAX),
+    NUMBER(WIRE_CORRECT, 122, correct.present, 0, UINT16_MAX),
 
     DEPARTURE(WIRE_REPORT),
     NUMBER(WIRE_REPORT, 37, report.state, 0, 2),
@@ -98,8 +101,8 @@ const struct wire_field wire_fields[] = {
 const size_t wire_fields_count = sizeof(wire_fields) / sizeof(wire_fields[0]);
 
 const size_t wire_lengths[WIRE_BYE + 1] = {
-    [WIRE_HELLO] = 168,   [WIRE_WELCOME] = 152, [WIRE_POLL] = 44, [WIRE_REPLY] = 92,
-    [WIRE_CORRECT] = 108, [WIRE_REPORT] = 80,   [WIRE_BYE] = 9,
+    [WIRE_HELLO] = 168,   [WIRE_WELCOME] = 152, [WIRE_POLL] = 44, [WIRE_REPLY] = 100,
+    [WIRE_CORRECT] = 124, [WIRE_REPORT] = 80,   [WIRE_BYE] = 9,
 };
 
 /* What the low `width` bytes of value are as that field's type. */

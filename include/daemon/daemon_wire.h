@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* daemon_wire: the transport as the configuration wants it. */
+#ifndef BERKELEY_DAEMON_DAEMON_WIRE_H
+#define BERKELEY_DAEMON_DAEMON_WIRE_H
+
+#include "daemon/config.h"
+#include "daemon/transport.h"
+
+/* Listens as master, connects as slave.  Said in the journal if it fails; 0 or -errno. */
+int daemon_wire_open(sd_event *loop, const struct transport_handler *handler,
+                     const struct config *config, bool master, struct transport **transport);
+
+/* What a new configuration changes. */
+void daemon_wire_apply(struct transport *transport, const struct config *config, bool master);
+
+#endif

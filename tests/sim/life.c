@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* life: what src/daemon/daemon.c does with events and actions. */
+#include "world_state.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#define TICK_NS NS_PER_S
+#define LATE_NS 40e3 /* mean: a timer's event is handled so much later */
+#define WAKE_MARGIN_NS NS_PER_US
+
+static int64_t lateness(struct node *node)
+{
+    return llround(dice_exponential(&node->timer_dice, LATE_NS));
+}
+
+static void report_sent(struct world *world, struct node *node, const struct action *action,
+                        int64_t raw_ns)
+{
+    struct event event = {.kind = EVENT_SENT, .peer = action->peer};
+
+    wire_identify(action->send.bytes, &event.sent.type, &event.sent.sequence);
+    event.sent.raw_ns = raw_ns;
+    node_handle(node, &event, world->now_ns);
+}
+
+static void perform_send(struct world *world, struct node *node, const struct action *action)
+{
+    struct connection *connection = net_find(world, node->index, action->peer);
+    struct reading stamp = {0};
+    struct wire_frame frame;
+    struct item *item;
+    unsigned faults;
+    bool full;
+
+    assert(connection);
+    item =
+        net_send(world, connection, node->index == 0 ? END_SLAVE : END_MASTER, ITEM_FRAME, &full);
+    if (full)
+        return;
+    if (action->send.stamped)
+        stamp = node_stamp(node, world->now_ns);
+    if (item) {
+        struct reading claim = node_claim(node, stamp);
+
+        memcpy(item->bytes, action->send.bytes, action->send.length);
+        item->length = action->send.length;
+        if (action->send.stamped)
+            (void)wire_stamp(item->bytes, item->length, &claim, STAMP_KERNEL);
+        truth_frame(world->truth, item->bytes, item->length);
+    }
+    if (!action->send.stamped)
+        return;
+    if (action->send.bytes[1] == WIRE_CORRECT &&
+        wire_decode(action->send.bytes, action->send.length, WIRE_MINOR, &frame, &faults) == 0)
+        truth_verdict(world->truth, connection->node, &frame.correct);
+    report_sent(world, node, action, stamp.raw_ns);
+}
+
+static void perform_close(struct world *world, const struct node *node, uint32_t peer)
+{
+    struct connection *connection = net_find(world, node->index, peer);
+
+    assert(connection);
+    net_close(world, connection, node->index == 0 ? END_MASTER : END_SLAVE, false);
+}
+
+static void perform(struct world *world, struct node *node)
+{
+    for (size_t i = 0; i < node->actions.count; i++) {
+        const struct action action = node->actions.items[i];
+
+        switch (action.kind) {
+        case ACTION_SEND:
+            perform_send(world, node, &action);
+            break;
+        case ACTION_CLOSE:
+            perform_close(world, node, action.peer);
+            break;
+        case ACTION_STEER:
+            world->lost |= clock_steer(node->clock, &action.steer) < 0;
+            truth_order(world->truth, node->index, &action.steer);
+            break;
+        case ACTION_STEP:
+            world->lost |= clock_step(node->clock, action.step_ns) < 0;
+            truth_stepped(world->truth, node->index, action.step_ns);
+            break;
+        case ACTION_NOTE:
+            truth_note(world->truth, node->index, &action.note);
+            break;
+        case ACTION_PANIC:
+            node->panicked = true;
+            break;
+        }
+    }
+    world->lost |= node->actions.lost;
+    actions_clear(&node->actions);
+}
+
+static void arm_wake(struct world *world, struct node *node)
+{
+    int64_t raw_ns = master_wake_at(node->master);
+    int64_t at_ns;
+
+    if (raw_ns == node->wake_raw_ns)
+        return;
+    node->wake_raw_ns = raw_ns;
+    node->wake++;
+    if (raw_ns == INT64_MAX)
+        return;
+    at_ns = crystal_true(&node->crystal, raw_ns);
+    if (at_ns < world->now_ns)
+        at_ns = world->now_ns;
+    world_plan(world, at_ns + WAKE_MARGIN_NS + lateness(node), HAPPENS_WAKE, node->index,
+               node->wake);
+}
+
+void life_dispatch(struct world *world, struct node *node, struct event *event)
+{
+    node_handle(node, event, world->now_ns);
+    perform(world, node);
+    if (node->panicked)
+        life_kill(world, node);
+    else if (node->master)
+        arm_wake(world, node);
+}
+
+void life_look(struct world *world, struct node *node)
+{
+    struct event event = {.kind = EVENT_TICK};
+
+    if (!node_runs(node))
+        return;
+    truth_looking(world->truth, node->index);
+    (void)node_read(node, world->now_ns);
+    if (clock_look(node->clock, &event.tick) < 0)
+        return;
+    event.tick.observed = !clock_adjusts(node->clock);
+    life_dispatch(world, node, &event);
+    if (node_runs(node))
+        node_save(node, false);
+    truth_ticked(world->truth, node->index);
+}
+
+void life_tick(struct world *world, struct node *node)
+{
+    uint32_t generation = node->generation;
+
+    life_look(world, node);
+    world_plan(world, world->now_ns + TICK_NS + lateness(node), HAPPENS_TICK, node->index,
+               generation);
+}
+
+void life_wake(struct world *world, struct node *node)
+{
+    struct event event = {.kind = EVENT_WAKE};
+
+    node->wake_raw_ns = INT64_MAX;
+    life_dispatch(world, node, &event);
+}
+
+void life_start(struct world *world, struct node *node)
+{
+    if (node_runs(node))
+        return;
+    if (node_start(node, &world->config, world->now_ns) < 0) {
+        world->lost = true;
+        return;
+    }
+    truth_started(world->truth, node->index);
+    life_tick(world, node);
+    if (!node->slave)
+        return;
+    node->retry_ns = 0;
+    net_connect(world, node);
+}
+
+void life_kill(struct world *world, struct node *node)
+{
+    struct connection *next;
+
+    node_end(node, world->now_ns);
+    node->attempt++;
+    for (struct connection *at = world->connections; at; at = next) {
+        next = at->next;
+        if (node->index == 0)
+            net_close(world, at, END_MASTER, false);
+        else if (at->node == node->index)
+            net_close(world, at, END_SLAVE, false);
+    }
+    node->connection = NULL;
+    truth_ended(world->truth, node->index);
+}
+
+void life_stop(struct world *world, struct node *node)
+{
+    struct event event = {.kind = EVENT_STOP};
+
+    if (!node_runs(node))
+        return;
+    node_handle(node, &event, world->now_ns);
+    perform(world, node);
+    node_save(node, true);
+    life_kill(world, node);
+}
+
+static void link_master(struct world *world, struct connection *connection)
+{
+    struct event event = {.kind = EVENT_UP};
+    struct node *master = &world->nodes[0];
+    bool full;
+
+    while (event.peer < sizeof world->slots / sizeof world->slots[0] && world->slots[event.peer])
+        event.peer++;
+    if (!master->master || event.peer == sizeof world->slots / sizeof world->slots[0]) {
+        (void)net_send(world, connection, END_SLAVE, ITEM_CLOSE, &full);
+        return;
+    }
+    world->slots[event.peer] = connection;
+    connection->slot = event.peer;
+    connection->open[END_MASTER] = true;
+    memcpy(event.up.address, world->nodes[connection->node].name, WIRE_NAME_SIZE);
+    life_dispatch(world, master, &event);
+}
+
+void life_down(struct world *world, struct connection *connection, int end)
+{
+    struct node *node = net_node(world, connection, end);
+    struct event event = {.kind = EVENT_DOWN};
+
+    if (!connection->open[end])
+        return;
+    event.peer = end == END_MASTER ? connection->slot : 0;
+    net_close(world, connection, end, true);
+    if (node_runs(node))
+        life_dispatch(world, node, &event);
+}
+
+void life_handle(struct world *world, struct connection *connection, int end)
+{
+    struct node *node = net_node(world, connection, end);
+    struct event event = {.kind = EVENT_FRAME};
+    struct item item;
+    bool full;
+
+    channel_take(&connection->to[end], &item);
+    if (item.kind == ITEM_UP) {
+        link_master(world, connection);
+        return;
+    }
+    if (item.kind == ITEM_CLOSE) {
+        life_down(world, connection, end);
+        return;
+    }
+    if (!connection->open[end]) { /* a reset is the answer */
+        if (connection->open[!end])
+            (void)net_send(world, connection, !end, ITEM_CLOSE, &full);
+        return;
+    }
+    event.peer = end == END_MASTER ? connection->slot : 0;
+    event.frame.bytes = item.bytes;
+    event.frame.length = item.length;
+    event.frame.arrived = item.arrived;
+    event.frame.source = item.source;
+    truth_arrival(world->truth, &item.arrived);
+    if (end == END_SLAVE && item.bytes[1] == WIRE_CORRECT)
+        truth_before(world->truth, node->index);
+    life_dispatch(world, node, &event);
+    if (end == END_SLAVE && item.bytes[1] == WIRE_CORRECT)
+        truth_after(world->truth, node->index);
+}
