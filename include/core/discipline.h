@@ -139,6 +139,10 @@ int64_t discipline_bound(const struct discipline *discipline, const struct readi
  * synchronised or in holdover. */
 int64_t discipline_sd(const struct discipline *discipline, const struct reading *now);
 
+/* Likewise of the frequency that is followed; INFINITY unless synchronised or in
+ * holdover. */
+double discipline_freq_sd(const struct discipline *discipline, const struct reading *now);
+
 /* Goes up whenever samples taken before lose their meaning. */
 uint32_t discipline_epoch(const struct discipline *discipline);
 

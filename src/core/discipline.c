@@ -12,7 +12,7 @@
 #define BOUND_SD 6.0                          /* sds in the bound: one instant in 10^9 of a normal error */
 #define HOLDOVER_WANDER_PPB 10.0              /* at least, as a crystal left to itself wanders with the
                                                  temperature of hours that nobody has measured yet */
-#define LEARNED_SD_PPB 1000.0                 /* a frequency known this well is worth keeping */
+#define LEARNED_SD_PPB 100.0                  /* a frequency known this well is worth keeping */
 #define RESUME_TOLERANCE_NS NS_PER_MS         /* what A may have left its map by while no daemon ran */
 #define RESUME_FUTURE_NS NS_PER_S             /* as far as a slave lets a map be ahead of its time */
 #define FOREIGN_FLOOR_NS NS_PER_MS            /* smaller meddling is simply corrected */
@@ -74,6 +74,12 @@ static bool target_possible(const struct target *target)
            target->asymmetry_ns >= 0;
 }
 
+static bool claims(const struct discipline *discipline)
+{
+    return discipline->has_target && !discipline->disowned &&
+           discipline->state != SYNC_UNSYNCHRONISED;
+}
+
 static void learn(struct discipline *discipline, const struct target *target)
 {
     struct discipline_memory *memory = &discipline->memory;
@@ -104,9 +110,7 @@ int discipline_follow(struct discipline *discipline, const struct target *target
 void discipline_recall(const struct discipline *discipline, struct discipline_memory *memory)
 {
     *memory = discipline->memory;
-    memory->synchronised = discipline->has_target && !discipline->disowned &&
-                           !discipline->target.hands_off &&
-                           discipline->state != SYNC_UNSYNCHRONISED;
+    memory->synchronised = claims(discipline) && !discipline->target.hands_off;
     if (memory->synchronised)
         memory->target = discipline->target;
 }
@@ -156,18 +160,27 @@ uint32_t discipline_epoch(const struct discipline *discipline)
     return discipline->epoch;
 }
 
+static double age_of(const struct discipline *discipline, int64_t raw_ns)
+{
+    return fabs((double)(raw_ns - discipline->target.map.raw_ns)) / 1e9;
+}
+
+static double wander_of(const struct discipline *discipline)
+{
+    double wander_ppb = discipline->target.wander_ppb;
+
+    return discipline->state == SYNC_HOLDOVER ? fmax(wander_ppb, HOLDOVER_WANDER_PPB) : wander_ppb;
+}
+
 /* The sd of the map at an instant: sd_theta + sd_f t + W t^1.5 / sqrt 3, an upper limit
  * whatever the correlation of theta and f. */
 static double sd_of(const struct discipline *discipline, int64_t raw_ns)
 {
     const struct target *target = &discipline->target;
-    double age_s = fabs((double)(raw_ns - target->map.raw_ns)) / 1e9;
-    double wander_ppb = target->wander_ppb;
+    double age_s = age_of(discipline, raw_ns);
 
-    if (discipline->state == SYNC_HOLDOVER)
-        wander_ppb = fmax(wander_ppb, HOLDOVER_WANDER_PPB);
     return (double)target->offset_sd_ns + target->freq_sd_ppb * age_s +
-           wander_ppb * age_s * sqrt(age_s / 3);
+           wander_of(discipline) * age_s * sqrt(age_s / 3);
 }
 
 /* bound = |outstanding| + scatter + asymmetry + 6 sd */
@@ -205,10 +218,16 @@ int64_t discipline_bound(const struct discipline *discipline, const struct readi
 
 int64_t discipline_sd(const struct discipline *discipline, const struct reading *now)
 {
-    if (!discipline->has_target || discipline->disowned ||
-        discipline->state == SYNC_UNSYNCHRONISED)
-        return INT64_MAX;
-    return timestamp_round(sd_of(discipline, now->raw_ns));
+    return claims(discipline) ? timestamp_round(sd_of(discipline, now->raw_ns)) : INT64_MAX;
+}
+
+/* sd_f + W sqrt t */
+double discipline_freq_sd(const struct discipline *discipline, const struct reading *now)
+{
+    if (!claims(discipline))
+        return INFINITY;
+    return discipline->target.freq_sd_ppb +
+           wander_of(discipline) * sqrt(age_of(discipline, now->raw_ns));
 }
 
 /* Somebody else keeps this clock: what it does is no news, and not ours to change. */

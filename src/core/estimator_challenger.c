@@ -13,6 +13,8 @@
 #define LATE_ONE_WAY 32
 #define LOST 8
 #define FREE_QUEUES 5.0     /* how far a quantity is set free, in mean queueing times */
+/* No path changes by more, and its square still leaves doubles the digits of a stamp's. */
+#define FREE_MOST_NS 1e9
 #define FREE_RATE_PPB 1e3   /* a crystal's jump: 1 ppm */
 
 static unsigned larger(unsigned a, unsigned b)
@@ -39,20 +41,21 @@ static void release(struct hypothesis *hypothesis, enum challenge kind, enum dir
     double(*p)[STATES] = hypothesis->p;
     double queues_ns = hypothesis->queue[FORWARD].mean_ns + hypothesis->queue[BACKWARD].mean_ns;
     double off_ns = fitting->fit == FIT_USED ? 0 : fitting->innovation_ns;
-    double free_ns = FREE_QUEUES * queues_ns;
+    double half_ns = fmin(fabs(off_ns), FREE_MOST_NS) / 2;
+    double free_ns = hypot(FREE_QUEUES * queues_ns, half_ns);
 
     hypothesis->early = 0;
     if (kind == CHALLENGE_PATH) {
         hypothesis->x[DELAY] += off_ns;
-        p[DELAY][DELAY] += free_ns * free_ns + off_ns * off_ns / 4;
+        p[DELAY][DELAY] += free_ns * free_ns;
     }
     if (kind == CHALLENGE_RATE)
         p[FREQ][FREQ] += FREE_RATE_PPB * FREE_RATE_PPB;
     if (kind == CHALLENGE_CLOCK) {
         /* All of it is theta's, until the other direction says otherwise. */
         hypothesis->x[THETA] += direction == FORWARD ? off_ns : -off_ns;
-        p[THETA][THETA] += free_ns * free_ns + off_ns * off_ns / 4;
-        p[DELAY][DELAY] += free_ns * free_ns + off_ns * off_ns / 4;
+        p[THETA][THETA] += free_ns * free_ns;
+        p[DELAY][DELAY] += free_ns * free_ns;
         p[FREQ][FREQ] += FREE_RATE_PPB * FREE_RATE_PPB;
     }
 }

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#define CONTRADICTION_SD 4.0 /* one round in 10^4 by chance */
+
 /* A clock that is left alone keeps the map it has; so does one that is in while
  * too few are in to speak for the group: that is holdover. */
 static bool gets_map(const struct master *master, enum clock_verdict verdict)
@@ -30,6 +32,32 @@ static bool map_for(const struct master *master, const struct estimate *estimate
            timestamp_valid(map->raw_ns) && timestamp_valid(map->total_ns);
 }
 
+/* Does what was measured say that this clock is not where the group is? */
+static bool contradicts(const struct master *master, const struct peer *peer,
+                        int64_t correction_ns)
+{
+    const struct estimate *estimate = &peer->estimate;
+    double rate_ppb = master_rate(estimate->freq_ppb, peer->freq_ppb) - master->group.freq_ppb;
+
+    return fabs((double)correction_ns) > CONTRADICTION_SD * estimate->offset_sd_ns ||
+           fabs(rate_ppb) > CONTRADICTION_SD * estimate->freq_sd_ppb;
+}
+
+/* A clock that was synchronised a moment ago and is connected again, or whose master
+ * was started again, still knows the group's time better than a link that has just
+ * been made can tell.  As long as that contradicts nothing it is left with what it
+ * has; and so is a newcomer, whom corrections of pure noise would only drag about. */
+static bool is_left_as_it_is(const struct master *master, const struct peer *peer,
+                             int64_t correction_ns)
+{
+    bool claims = peer->state != SYNC_UNSYNCHRONISED;
+    bool better = (double)peer->claimed_sd_ns < peer->estimate.offset_sd_ns ||
+                  (master->tentative && peer->standing.in);
+
+    return ((claims && better) || peer->standing.verdict == VERDICT_NEWCOMER) &&
+           !contradicts(master, peer, correction_ns);
+}
+
 /* Nothing is filled in for a clock so far off that no frame can say it. */
 static void fill_map(const struct master *master, struct peer *peer, int64_t raw_ns,
                      struct wire_correct *correct)
@@ -46,7 +74,8 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
         timestamp_sub(map.total_ns, slave_total_ns, &correction_ns) < 0 ||
         !timestamp_valid(correction_ns))
         return;
-    correct->has_map = gets_map(master, peer->standing.verdict);
+    correct->has_map =
+        gets_map(master, peer->standing.verdict) && !is_left_as_it_is(master, peer, correction_ns);
     if (correct->has_map)
         peer->given_sd_ppb = estimate->freq_sd_ppb;
     correct->map = map;

@@ -6,6 +6,8 @@
 
 #define NEAR_MISS 4          /* gates */
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
+#define SEASONED_SAMPLES 100 /* observations after which a link is what it is */
+#define TENTATIVE_SD_PPB 50.0 /* of a frequency, to move clocks that stood together before */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
 
 /* A clock that jumped is out.  But if most of those that are in did so at once, it
@@ -47,19 +49,26 @@ static void admit(struct master *master, const struct ballot *ballot, size_t i,
 }
 
 /* Has a newcomer arrived?  Well inside the gate, so that one that narrows does not
- * exclude it while its last slew still runs; by its own sds if its link is noisier
- * than most. */
+ * exclude it while its last slew still runs, and known as well as the others are: what a
+ * new link says would otherwise shift them all.  A link that stays noisier than most
+ * is, once it has been looked at for long, judged by its own sds. */
 static bool has_arrived(const struct master *master, const struct average_clock *clock,
-                        int64_t group_ns)
+                        unsigned samples, int64_t group_ns)
 {
-    int64_t gate_ns;
-    double gate_ppb;
+    int64_t gate_ns = master->average.gate_ns;
+    double gate_ppb = master->average.gate_ppb;
+    int64_t own_ns;
+    double own_ppb;
 
-    average_gates(clock->phase_sd_ns, clock->rate_sd_ppb, &gate_ns, &gate_ppb);
-    if (gate_ns < master->average.gate_ns)
-        gate_ns = master->average.gate_ns;
-    return average_judge(clock, group_ns, master->group.freq_ppb, gate_ns / ADMIT_SHARE,
-                         fmax(gate_ppb, master->average.gate_ppb)) == VERDICT_COUNTED;
+    average_gates(clock->phase_sd_ns, clock->rate_sd_ppb, &own_ns, &own_ppb);
+    if (samples >= SEASONED_SAMPLES) {
+        gate_ns = own_ns > gate_ns ? own_ns : gate_ns;
+        gate_ppb = fmax(own_ppb, gate_ppb);
+    }
+    return !master->tentative && clock->phase_sd_ns <= (double)(gate_ns / ADMIT_SHARE) &&
+           clock->rate_sd_ppb <= gate_ppb / ADMIT_SHARE &&
+           average_judge(clock, group_ns, master->group.freq_ppb, gate_ns / ADMIT_SHARE,
+                         gate_ppb) == VERDICT_COUNTED;
 }
 
 /* A clock that does not vote this time: in, noisy, still coming, or left alone. */
@@ -69,6 +78,7 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
     struct standing *standing = master_ballot_standing(master, ballot, i);
     struct average_clock *clock = &ballot->clocks[i];
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
+    unsigned samples = ballot->peers[i] ? ballot->peers[i]->estimate.samples : 0;
     enum clock_verdict verdict;
 
     if (standing->suspended > 0) {
@@ -78,7 +88,7 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
     }
     verdict = average_judge(clock, group_ns, master->group.freq_ppb, master->average.gate_ns,
                             master->average.gate_ppb);
-    if (!standing->in && has_arrived(master, clock, group_ns))
+    if (!standing->in && has_arrived(master, clock, samples, group_ns))
         admit(master, ballot, i, actions);
     else if (verdict != VERDICT_COUNTED && verdict != VERDICT_NOISY)
         standing->in = false;
@@ -190,6 +200,18 @@ static bool is_early(struct master *master, const struct ballot *ballot)
     return !master->settled && 2 * in <= founders;
 }
 
+/* A group found again is taken as it is until the links to its clocks are known well
+ * enough not to disturb it; but not for ever, should they never be. */
+static void ponder(struct master *master, const struct ballot *ballot)
+{
+    bool known = true;
+
+    for (size_t i = 0; i < ballot->count; i++)
+        if (ballot->peers[i] && ballot->peers[i]->standing.in)
+            known &= ballot->peers[i]->estimate.freq_sd_ppb <= TENTATIVE_SD_PPB;
+    master->tentative = !known && master->quiet_rounds < MASTER_FAST_ROUNDS_MAX;
+}
+
 static void convene(struct master *master, struct ballot *ballot, struct actions *actions)
 {
     struct average_rule rule = {.quorum = master->config.quorum};
@@ -274,6 +296,8 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         master->counted = 0;
     }
     if (ballot.count > 0) {
+        if (master->tentative)
+            ponder(master, &ballot);
         if (master->formed)
             convene(master, &ballot, actions);
         else

@@ -114,6 +114,7 @@ void master_form(struct master *master, struct ballot *ballot, struct actions *a
     master_adopt(master, ballot, &average);
     master->formed = true;
     master->settled = false;
+    master->tentative = !cold;
     master->torn = false;
     master->quorum = true;
     master->disputed_rounds = 0;

@@ -14,7 +14,11 @@
  */
 #include "master_state.h"
 
+#include <math.h>
+
 #define DEPARTURE_LAG_MAX_NS NS_PER_S /* told to be later than that: nonsense */
+#define PRIOR_SHARE 3 /* in sds of our own: how well the other end knows its frequency is not told */
+#define PRIOR_FLOOR_PPB 10.0
 #define LAG_FORGET 32 /* REPLYs after which a least lag that is not seen again has faded */
 
 void master_link_reset(struct peer *peer)
@@ -22,6 +26,30 @@ void master_link_reset(struct peer *peer)
     estimator_reset(peer->estimator);
     peer->departures.waiting = false;
     peer->departures.sequence = 0;
+}
+
+/* Both ends were synchronised a moment ago: their clocks show the same, so theta is
+ * A of the master less A of the slave; and run at the same rate, so
+ * f = (1 + phi of the master) / (1 + phi of the slave) - 1. */
+static void expect(const struct master *master, struct peer *peer, const struct wire_reply *reply,
+                   int64_t t1_ns, const struct reading *arrived)
+{
+    int64_t sd_ns = discipline_sd(master->discipline, arrived);
+    double freq_sd_ppb = discipline_freq_sd(master->discipline, arrived);
+    double rate = master->freq_ppb / 1e9;
+    struct estimator_prior prior = {
+        .master_raw_ns = t1_ns, /* the first it will see */
+        .offset_sd_ns = hypot((double)sd_ns, (double)reply->offset_sd_ns),
+        .freq_ppb = ((1 + rate) / (1 + wire_ppb_from_fs(reply->freq_fs) / 1e9) - 1) * 1e9,
+        .freq_sd_ppb = PRIOR_SHARE * freq_sd_ppb + PRIOR_FLOOR_PPB};
+
+    if (peer->expected)
+        return;
+    peer->expected = true;
+    if (sd_ns < INT64_MAX && reply->offset_sd_ns < INT64_MAX &&
+        reply->state != SYNC_UNSYNCHRONISED &&
+        timestamp_sub(arrived->total_ns, reply->departure.sent.total_ns, &prior.offset_ns) == 0)
+        estimator_expect(peer->estimator, &prior);
 }
 
 static void observe_back(struct peer *peer, const struct exchange *exchange)
@@ -83,11 +111,13 @@ static bool settle_previous(struct peer *peer, const struct wire_departure *depa
 }
 
 bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequence,
-                       const struct wire_reply *reply, const struct exchange *exchange)
+                       const struct wire_reply *reply, const struct exchange *exchange,
+                       const struct reading *arrived)
 {
     struct departures *departures = &peer->departures;
     bool good = settle_previous(peer, &reply->departure);
 
+    expect(master, peer, reply, exchange->t1_ns, arrived);
     if (reply->correct_sequence && reply->correct_sequence == peer->correct_sequence) {
         estimator_observe(peer->estimator, FORWARD, peer->correct_raw_ns, reply->correct_raw_ns);
         peer->correct_sequence = 0;

@@ -276,10 +276,12 @@ static void take_reply(struct master *master, struct peer *peer, const struct wi
     peer->polls[reply->exchange].answered = true;
     peer->answers++;
     peer->state = reply->state;
+    peer->claimed_sd_ns = reply->offset_sd_ns;
     peer->slave = reply->departure.sent;
     peer->freq_ppb = wire_ppb_from_fs(reply->freq_fs);
     note_epoch(peer, reply->epoch, actions);
-    if (!master_link_reply(master, peer, frame->sequence, reply, &exchange))
+    if (!master_link_reply(master, peer, frame->sequence, reply, &exchange,
+                           &event->frame.arrived))
         refuse(peer, REFUSAL_IMPOSSIBLE, actions);
 }
 

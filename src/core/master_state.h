@@ -45,7 +45,8 @@ struct peer {
     char name[WIRE_NAME_SIZE];
     uint8_t id[WIRE_ID_SIZE];
     uint8_t kind;          /* enum clock_kind */
-    uint8_t state;         /* what it says of itself, enum sync_state */
+    uint8_t state;         /* what it says of itself, enum sync_state, ... */
+    int64_t claimed_sd_ns; /* ... and how well it knows the group's time then */
     uint8_t minor;
     bool reference;
     uint32_t sequence;     /* of our frames to it */
@@ -53,6 +54,7 @@ struct peer {
     unsigned refused;
 
     struct estimator *estimator;
+    bool expected;         /* it was told what is known before its first frame */
     struct poll polls[WIRE_EXCHANGES_MAX];
     unsigned answers;      /* in this round */
     bool answered_before;  /* in the round before: it is waited for */
@@ -97,6 +99,7 @@ struct master {
     int64_t next_raw_ns;       /* the next round's start */
 
     bool formed;               /* the group has a time */
+    bool tentative;            /* found again after a restart, and its clocks not well known yet */
     bool settled;              /* and had a quorum of clocks that are in since */
     struct map group;          /* the group's time as the total correction of the master's RAW */
     struct average average;    /* of the last round with a quorum */
@@ -138,7 +141,8 @@ void master_peer_free(struct master *master);
 /* master_link.c: what a peer's frames tell the estimator. */
 /* A valid answer.  False if it tells a departure that cannot be: that one is not used. */
 bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequence,
-                       const struct wire_reply *reply, const struct exchange *exchange);
+                       const struct wire_reply *reply, const struct exchange *exchange,
+                       const struct reading *arrived);
 /* Nothing known of this link holds any more. */
 void master_link_reset(struct peer *peer);
 /* WELCOME, first and whenever the interval it told has changed. */

@@ -284,7 +284,8 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
     slave->counted = correct->counted;
     slave->present = correct->present;
     if (!correct->has_map &&
-        (correct->verdict == VERDICT_NO_QUORUM || correct->state == SYNC_HOLDOVER))
+        (correct->verdict == VERDICT_NO_QUORUM || correct->verdict == VERDICT_NEWCOMER ||
+         correct->state == SYNC_HOLDOVER))
         discipline_hold(slave->discipline);
     else if (!correct->has_map && !clock_verdict_is_in(correct->verdict))
         discipline_disown(slave->discipline);

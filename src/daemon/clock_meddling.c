@@ -98,7 +98,7 @@ static bool was_set(const struct clock_settings *left, const struct clock_settin
 {
     return found->second < left->second ||
            (found->maxerror_us == MAXERROR_LIMIT_US && !maxerror_kept(left, found) &&
-            (found->status & STA_UNSYNC) && found->remainder_ns == 0 && found->adjtime_us == 0);
+            (found->status & STA_UNSYNC) && found->remainder_ns == 0);
 }
 
 static void describe_rates(const struct clock_settings *left, const struct clock_settings *found,

@@ -186,12 +186,11 @@ static void peer_ask_for_stamps(struct peer *peer)
 
 static void peer_collect(struct peer *peer)
 {
-    bool hopeless = peer->stamps.judged && !peer->stamps.departures;
     uint32_t last_byte;
     int64_t real_ns;
     int r = 0;
 
-    for (unsigned i = 0; i < COLLECT_MAX && r != -EAGAIN && !hopeless && peer->transport; i++) {
+    for (unsigned i = 0; i < COLLECT_MAX && r != -EAGAIN && peer->transport; i++) {
         const struct transport_handler *handler = &peer->transport->handler;
         struct departing frame;
         struct reading left;
@@ -213,7 +212,8 @@ void transport_collect(struct transport *transport, uint32_t slot)
     if (!peer)
         return;
     peer->refs++;
-    peer_collect(peer);
+    if (!peer->stamps.judged || peer->stamps.departures) /* the loop would see to it all the same */
+        peer_collect(peer);
 }
 
 /* Now, or when the kernel says it was; a stamp that comes out later than now is not taken. */

@@ -273,6 +273,43 @@ static void what_is_cut_off_or_killed_comes_back(void **state)
     }
 }
 
+struct glimpse {
+    int64_t at_ns;
+    uint8_t state;
+};
+
+static void look_at_third(const struct truth_row *row, void *context)
+{
+    struct glimpse *glimpse = context;
+
+    if (row->at_ns == glimpse->at_ns)
+        glimpse->state = row->nodes[3].state;
+}
+
+static uint8_t state_after_restart(bool known)
+{
+    struct glimpse glimpse = {.at_ns = 130 * NS_PER_S + 250 * NS_PER_MS};
+    struct scenario scenario = five(140);
+
+    add(&scenario, (struct scenario_event){
+                       .at_ns = 120 * NS_PER_S, .what = SCENARIO_STOP, .first = 3, .last = 3});
+    add(&scenario, (struct scenario_event){.at_ns = 120 * NS_PER_S + 1,
+                                           .what = SCENARIO_RESTART,
+                                           .first = 3,
+                                           .last = 3,
+                                           .length_ns = 10 * NS_PER_S,
+                                           .known = known});
+    (void)run(&scenario, seed_of_run(), look_at_third, &glimpse);
+    return glimpse.state;
+}
+
+static void a_daemon_finds_what_it_saved_if_it_is_to(void **state)
+{
+    (void)state;
+    assert_int_not_equal(state_after_restart(true), SYNC_UNSYNCHRONISED);
+    assert_int_equal(state_after_restart(false), SYNC_UNSYNCHRONISED);
+}
+
 static void a_killed_master_leaves_slaves_in_holdover(void **state)
 {
     struct scenario scenario = five(200);
@@ -301,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_liar_is_excluded_and_no_part_of_the_groups_time),
         cmocka_unit_test(a_step_is_news_only_where_nobody_stepped),
         cmocka_unit_test(what_is_cut_off_or_killed_comes_back),
+        cmocka_unit_test(a_daemon_finds_what_it_saved_if_it_is_to),
         cmocka_unit_test(a_killed_master_leaves_slaves_in_holdover),
     };
 

@@ -22,8 +22,8 @@ struct truth_row {
     int64_t at_ns;
     bool has_group;         /* the group has a time: what follows means something */
     double group_ns;        /* that time, against true time */
-    double spread_in_ns;    /* largest minus smallest of the good clocks that are synchronised; NaN:
-                             * fewer than two */
+    double spread_in_ns;    /* largest minus smallest of the good clocks that are synchronised;
+                             * NaN: fewer than two */
     double spread_all_ns;   /* ... of all good clocks whose daemon runs */
     unsigned count;
     struct {
@@ -31,7 +31,7 @@ struct truth_row {
         bool faulty;        /* and not dealt with yet */
         uint8_t state;      /* enum sync_state */
         uint8_t verdict;    /* enum clock_verdict, of the master's last decision */
-        double error_ns;    /* its clock against the group's time; before there is one, against true time */
+        double error_ns;    /* its clock against the group's time; until then true time */
         int64_t bound_ns;   /* INT64_MAX: none published */
     } nodes[SCENARIO_NODES_MAX];
 };
@@ -51,7 +51,7 @@ struct truth_bound {
 struct truth_results {
     /* Never to be: */
     struct truth_bound bound, maxerror;
-    uint64_t backward;          /* readings before an earlier one, but for the scenario's own steps */
+    uint64_t backward;          /* readings before an earlier one, the scenario's steps apart */
     int64_t backward_ns;        /* the largest */
     uint64_t too_fast;          /* stretches slewed above the limit in force */
     double slew_share;          /* the steepest, as a share of the limit */
@@ -63,15 +63,16 @@ struct truth_results {
 
     /* After `settle`: */
     uint64_t samples;
-    double spread_rms_ns, spread_p50_ns, spread_p99_ns, spread_max_ns; /* of row.spread_in_ns; NaN: none */
+    /* of row.spread_in_ns; NaN: none */
+    double spread_rms_ns, spread_p50_ns, spread_p99_ns, spread_max_ns;
     double error_p99_ns;        /* over all good clocks */
     double bound_p50_ns;        /* published; good clocks */
     double ratio_p99;           /* error / bound */
 
     double worst_ns;            /* the largest row.spread_in_ns after they first were all in */
     int64_t all_in_ns;          /* when that was; -1: never */
-    double shift_ns;            /* of the good clocks' mean correction from the line it followed after `settle`,
-                                 * within 600 s of the first event; NaN: no event */
+    double shift_ns;            /* of the good clocks' mean correction from the line it followed
+                                 * after `settle`, within 600 s of the first event; NaN: no event */
     double overshoot;           /* past the final target, as a share of the initial offset */
     int overshoot_node;         /* -1: no clock was far enough off to tell */
     int64_t excluded_ns[SCENARIO_NODES_MAX]; /* when first; -1: never */

@@ -11,8 +11,9 @@
 static int64_t pick(struct dice *dice, const int64_t *values, size_t count, int64_t least)
 {
     size_t i = dice_below(dice, count + 1);
+    double size = log(1e4) * (double)dice_below(dice, 1000) / 1000;
 
-    return i < count ? values[i] : timestamp_round((double)least * exp(9.2 * (double)dice_below(dice, 1000) / 1000));
+    return i < count ? values[i] : timestamp_round((double)least * exp(size));
 }
 
 #define PICK(dice, least, ...)                                                     \

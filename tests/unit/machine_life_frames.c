@@ -16,7 +16,9 @@
 /* Its RAW when ours is raw_ns. */
 static int64_t raw_of(const struct life *life, const struct acquaintance *other, int64_t raw_ns)
 {
-    return raw_ns + other->offset_ns + timestamp_drift(raw_ns - life->start_raw_ns, other->freq_ppb);
+    int64_t drift_ns = timestamp_drift(raw_ns - life->start_raw_ns, other->freq_ppb);
+
+    return raw_ns + other->offset_ns + drift_ns;
 }
 
 static void take_poll(struct life *life, struct acquaintance *other, const struct wire_poll *poll)

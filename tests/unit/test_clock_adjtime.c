@@ -200,6 +200,25 @@ static void delivers_what_was_ordered(void **state)
     }
 }
 
+/* Taken in between look and order, with nothing left that tells: the next look knows. */
+static void boundary_unseen_is_made_up_for(void **state)
+{
+    struct virtual_kernel kernel;
+    struct clock *clock = virtual_clock(&kernel, NULL);
+
+    (void)state;
+    slew(clock, 0, 0, 0);
+    pass_boundary(&kernel, -NS_PER_US);
+    kernel.late_ns = 2 * NS_PER_MS;
+    (void)look(clock);
+    pass(&kernel, 2 * NS_PER_US);
+    slew(clock, 0, 0, 900 * NS_PER_US);
+    kernel.late_ns = 0;
+    pass_boundary(&kernel, 500 * NS_PER_MS);
+    assert_near(look(clock).underway_ns, 250 * NS_PER_US, 10);
+    clock_free(clock);
+}
+
 /* c in a second of the corrected clock, which is as much shorter: c / (1 + c). */
 static double delivered_ns(double slew_s, double adjtime_s)
 {
@@ -260,9 +279,10 @@ static void fast_slew_is_never_alone(void **state)
     struct order order = {.slew_ns = 400 * NS_PER_MS, .adjtime_ns = -300 * NS_PER_MS};
 
     (void)state;
-    kernel.writes_max = kernel.writes + 1;
+    kernel.writes_max = kernel.writes + 2;
     assert_int_equal(clock_steer(clock, &order), -EIO);
     assert_int_equal(remainder_of(&kernel), 0);
+    assert_int_equal(kernel.model.singleshot_us, -300000);
     kernel.writes_max = 0;
     assert_int_equal(clock_steer(clock, &order), 0);
     assert_near(remainder_of(&kernel), 400 * NS_PER_MS, 1);
@@ -442,6 +462,7 @@ int main(void)
         cmocka_unit_test(replaced_but_for_the_chunk),
         cmocka_unit_test(boundary_in_every_gap),
         cmocka_unit_test(delivers_what_was_ordered),
+        cmocka_unit_test(boundary_unseen_is_made_up_for),
         cmocka_unit_test(opposed_slews_come_to_their_sum),
         cmocka_unit_test(fast_start_is_ended),
         cmocka_unit_test(fast_slew_is_never_alone),

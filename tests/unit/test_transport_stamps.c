@@ -22,6 +22,7 @@ static const struct transport_limits limits = {.max_peers = 4, .frames_per_secon
 static size_t send_at_most; /* bytes in one write; 0: as the kernel likes */
 static bool unable;         /* the kernel knows no stamps */
 static bool silent;         /* it says it does and tells none */
+static int silenced;        /* the last socket it said so of */
 static unsigned lines;
 static char line[256];
 
@@ -41,6 +42,7 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
     *(void **)&real = dlsym(RTLD_NEXT, "setsockopt");
     if (level != SOL_SOCKET || name != SO_TIMESTAMPING || (!unable && !silent))
         return real(fd, level, name, value, size);
+    silenced = fd;
     errno = ENOPROTOOPT;
     return unable ? -1 : 0;
 }
@@ -388,6 +390,26 @@ static void a_kernel_without_stamps_is_done_without(void **state)
     }
 }
 
+/* Of bytes that nobody expects by these numbers. */
+static void stamps_that_come_too_late_do_not_keep_the_loop_busy(void **state)
+{
+    struct side side;
+    int fd;
+
+    (void)state;
+    silent = true;
+    fd = open_stamping(&side);
+    exchange_frames(&side, fd);
+    silent = false;
+    assert_int_equal(stamps_enable(silenced), 0);
+    send_poll(&side, 41);
+    transport_collect(side.transport, 0);
+    side_settle(&side);
+    assert_int_equal(side.stamped, 0);
+    assert_int_equal(stamps_depart(silenced, &(uint32_t){0}, &(int64_t){0}), -EAGAIN);
+    side_close_with_client(&side, fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +425,7 @@ int main(void)
         cmocka_unit_test(frames_that_waited_together_have_the_last_ones_stamp),
         cmocka_unit_test(what_stamps_are_used_is_said_once),
         cmocka_unit_test(a_kernel_without_stamps_is_done_without),
+        cmocka_unit_test(stamps_that_come_too_late_do_not_keep_the_loop_busy),
     };
 
     alarm(SIDE_TEST_S);
