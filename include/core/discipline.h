@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define DISCIPLINE_SOON_NS (250 * NS_PER_MS)
 #define DISCIPLINE_FREQ_LIMIT_PPB 500000.0 /* what ADJ_FREQUENCY can hold */
 
 struct discipline_limits {
@@ -50,6 +51,7 @@ struct order {
     double freq_ppb;
     int64_t slew_ns;      /* by the PLL; replaces its remainder, the chunk under way excepted */
     int64_t adjtime_ns;   /* by adjtime, whole microseconds; replaces what it has left likewise */
+    bool soon;            /* more is ordered than shall be delivered: tick again in DISCIPLINE_SOON_NS */
     int64_t maxerror_ns;  /* the bound */
     int64_t esterror_ns;
     bool synchronised;    /* STA_UNSYNC cleared */

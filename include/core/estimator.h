@@ -52,13 +52,15 @@ void estimator_expect(struct estimator *estimator, const struct estimator_prior 
 
 /* One frame: the master's RAW stamp of its departure or arrival and the
  * slave's.  The caller has matched and checked it (core/exchange.h).  Returns
- * true when this observation made the estimator start afresh because the
- * slave's RAW clock evidently jumped. */
+ * true when this observation has shown that the slave's RAW clock jumped against
+ * the master's (beyond 50 us and what queues explain), or nothing fits any more.
+ * A path's change in one direction looks the same. */
 bool estimator_observe(struct estimator *estimator, enum direction direction, int64_t master_raw_ns,
                        int64_t slave_raw_ns);
 
-/* The estimate for an instant of the master's RAW clock.  0, or -ENODATA while
- * there is too little to tell offset and frequency apart. */
+/* The estimate for an instant of the master's RAW clock.  0, or -ENODATA before the
+ * first frame in each direction.  After one pair freq_sd_ppb is still a crystal's
+ * 300 ppm or more.  Measured: errors stay within about 6 sd at every instant. */
 int estimator_estimate(const struct estimator *estimator, int64_t master_raw_ns,
                        struct estimate *estimate);
 

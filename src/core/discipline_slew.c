@@ -43,6 +43,7 @@ void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *orde
     int64_t limit_ns = PLL_SHARE * timestamp_drift(NS_PER_S, rate_ppm * 1000);
 
     order->slew_ns = order->adjtime_ns = 0;
+    order->soon = false;
     if (timestamp_abs(left_ns) <= (hurry ? HURRY_LEAST_NS : ADJTIME_LIMIT_NS) ||
         rate_ppm <= ADJTIME_PPM) {
         order_fine(left_ns, rate_ppm, order);
@@ -54,6 +55,7 @@ void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *orde
         order->slew_ns = timestamp_clamp(left_ns, limit_ns);
         return;
     }
+    order->soon = true;
     order->slew_ns = HURRY_GAIN * chunk_for(left_ns, limit_ns / HURRY_GAIN);
     order->adjtime_ns = in_us(timestamp_clamp(left_ns, limit_ns) - order->slew_ns);
 }

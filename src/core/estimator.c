@@ -294,8 +294,8 @@ bool estimator_observe(struct estimator *estimator, enum direction direction, in
     return true;
 }
 
-/* Means over the bank, weighted by evidence; of squares and of W with the weights'
- * roots: how the link will go on is less certain than how it went. */
+/* Means over the bank, weighted by evidence; of squares with the weights'
+ * cube roots: how the link will go on is less certain than how it went. */
 struct mixture {
     double weight;
     double theta, freq, delay;
@@ -309,8 +309,8 @@ struct mixture {
 static void mix(struct mixture *mixture, const struct hypothesis *hypothesis,
                 const struct hypothesis *best)
 {
-    double root = exp(hypothesis->evidence / 2);
-    double weight = root * root;
+    double root = exp(hypothesis->evidence / 3);
+    double weight = root * root * root;
     double theta = hypothesis->x[THETA] - best->x[THETA];
     double freq = hypothesis->x[FREQ] - best->x[FREQ];
 
@@ -323,7 +323,7 @@ static void mix(struct mixture *mixture, const struct hypothesis *hypothesis,
     mixture->root_freq += root * freq;
     mixture->theta_square += root * (hypothesis_variance(hypothesis, THETA) + theta * theta);
     mixture->freq_square += root * (hypothesis_variance(hypothesis, FREQ) + freq * freq);
-    mixture->wander_square += root * hypothesis->wander_ppb * hypothesis->wander_ppb;
+    mixture->wander_square += weight * hypothesis->wander_ppb * hypothesis->wander_ppb;
 }
 
 static struct mixture mixture_at(const struct estimator *estimator, double dt_s,
@@ -371,7 +371,7 @@ int estimator_estimate(const struct estimator *estimator, int64_t master_raw_ns,
         .delay_ns = fmax(0, sum.delay / sum.weight),
         .offset_sd_ns = spread(sum.theta_square, sum.root_theta, theta, sum.root_weight),
         .freq_sd_ppb = spread(sum.freq_square, sum.root_freq, freq, sum.root_weight),
-        .wander_ppb = sqrt(sum.wander_square / sum.root_weight),
+        .wander_ppb = sqrt(sum.wander_square / sum.weight),
         .jitter_ns = fmin(best.queue[FORWARD].mean_ns, best.queue[BACKWARD].mean_ns),
         .samples = estimator->samples};
     return 0;

@@ -58,6 +58,17 @@ static bool is_left_as_it_is(const struct master *master, const struct peer *pee
            !contradicts(master, peer, correction_ns);
 }
 
+/* Of a clock's error s_i to the mean of n, whose sd is s: a member is part of the mean,
+ * var = s_i^2 - 2 s_i^2 / n + s^2. */
+static double sd_to_group(const struct master *master, const struct peer *peer, double own,
+                          double mean)
+{
+    unsigned members = master->average.members;
+    bool member = peer->standing.verdict == VERDICT_COUNTED && members > 1;
+
+    return sqrt(own * own * (member ? 1 - 2.0 / members : 1) + mean * mean);
+}
+
 /* Nothing is filled in for a clock so far off that no frame can say it. */
 static void fill_map(const struct master *master, struct peer *peer, int64_t raw_ns,
                      struct wire_correct *correct)
@@ -80,10 +91,12 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
         peer->given_sd_ppb = estimate->freq_sd_ppb;
     correct->map = map;
     correct->correction_ns = correction_ns;
-    correct->offset_sd_ns =
-        timestamp_round(hypot(estimate->offset_sd_ns, master->average.phase_sd_ns));
-    correct->freq_sd_fs =
-        wire_fs_from_ppb(hypot(estimate->freq_sd_ppb, master->average.rate_sd_ppb));
+    correct->offset_sd_ns = timestamp_round(
+        sd_to_group(master, peer, estimate->offset_sd_ns, master->average.phase_sd_ns));
+    correct->freq_sd_fs = wire_fs_from_ppb(
+        sd_to_group(master, peer, estimate->freq_sd_ppb, master->average.rate_sd_ppb));
+    correct->wander_fs = wire_fs_from_ppb(estimate->wander_ppb);
+    correct->scatter_ns = master->scatter_ns;
     correct->asymmetry_ns = timestamp_round(fmax(0, estimate->delay_ns + master->mean_delay_ns));
 }
 

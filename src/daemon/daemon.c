@@ -17,6 +17,7 @@
 #include <systemd/sd-event.h>
 
 #define TICK_US UINT64_C(1000000)
+#define SOON_US (DISCIPLINE_SOON_NS / NS_PER_US)
 #define UNREACHABLE_SIZE 512
 
 struct daemon {
@@ -32,6 +33,7 @@ struct daemon {
     void *machine;
     struct actions actions;
     bool dispatching;
+    bool soon; /* the next tick */
     char unreachable[UNREACHABLE_SIZE]; /* said last; empty while there is a connection */
 };
 
@@ -79,6 +81,7 @@ static void perform_steer(struct daemon *daemon, const struct action *action)
 {
     int r = clock_steer(daemon->clock, &action->steer);
 
+    daemon->soon = action->steer.soon;
     if (r < 0)
         journal_errno(r, "Cannot steer the clock: %m");
 }
@@ -252,6 +255,7 @@ static void look(struct daemon *daemon)
         return;
     }
     event.tick.observed = !clock_adjusts(daemon->clock);
+    daemon->soon = false;
     dispatch(daemon, &event);
     daemon_state_tick(daemon->state);
     tell_status(daemon);
@@ -259,9 +263,11 @@ static void look(struct daemon *daemon)
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 {
+    const struct daemon *daemon = context;
+
     (void)usec;
     look(context);
-    sd_event_source_set_time_relative(source, TICK_US);
+    sd_event_source_set_time_relative(source, daemon->soon ? SOON_US : TICK_US);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 

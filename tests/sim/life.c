@@ -80,6 +80,7 @@ static void perform(struct world *world, struct node *node)
             break;
         case ACTION_STEER:
             world->lost |= clock_steer(node->clock, &action.steer) < 0;
+            node->soon = action.steer.soon;
             truth_order(world->truth, node->index, &action.steer);
             break;
         case ACTION_STEP:
@@ -137,6 +138,7 @@ void life_look(struct world *world, struct node *node)
     if (clock_look(node->clock, &event.tick) < 0)
         return;
     event.tick.observed = !clock_adjusts(node->clock);
+    node->soon = false;
     life_dispatch(world, node, &event);
     if (node_runs(node))
         node_save(node, false);
@@ -148,8 +150,9 @@ void life_tick(struct world *world, struct node *node)
     uint32_t generation = node->generation;
 
     life_look(world, node);
-    world_plan(world, world->now_ns + TICK_NS + lateness(node), HAPPENS_TICK, node->index,
-               generation);
+    world_plan(world,
+               world->now_ns + (node->soon ? DISCIPLINE_SOON_NS : TICK_NS) + lateness(node),
+               HAPPENS_TICK, node->index, generation);
 }
 
 void life_wake(struct world *world, struct node *node)

@@ -34,6 +34,7 @@ struct node {
     struct master *master;
     struct slave *slave; /* both NULL: not running */
     struct actions actions;
+    bool soon; /* the next tick */
     uint32_t generation; /* of the daemon: what was planned for an earlier one is void */
     bool panicked;
 

@@ -95,7 +95,7 @@ static void run(struct tally *tally, struct link *link, unsigned skip, unsigned 
 }
 
 /* At every instant of a long run; the sds are of the errors' size, and no error is
- * beyond six. */
+ * beyond eight (six in nine of ten seeds). */
 static void errors_are_as_large_as_said(void **state)
 {
     (void)state;
@@ -110,7 +110,7 @@ static void errors_are_as_large_as_said(void **state)
         link.interval_ns = intervals_s[i / COUNT(paths) % COUNT(intervals_s)] * NS_PER_S;
         link.wander_ppb = wanders_ppb[i / COUNT(paths) / COUNT(intervals_s)];
         run(&tally, &link, 500, 3000);
-        assert_dice(&dice, tally.worst < 6 && tally.freq_worst < 10);
+        assert_dice(&dice, tally.worst < 8 && tally.freq_worst < 12);
         assert_dice(&dice, tally.squares / tally.looks < 1);
         assert_dice(&dice, tally.freq_squares / tally.looks < 2);
         assert_dice(&dice, tally.sd_squares < 10 * tally.error_squares + 1e4 * tally.looks);
@@ -172,7 +172,7 @@ static void wander_and_queues_are_found(void **state)
             assert_dice(&dice, !single(&link, estimator));
         assert_int_equal(estimator_estimate(estimator, link.now_ns, &estimate), 0);
         assert_dice(&dice, estimate.wander_ppb > wanders_ppb[i] / 4);
-        assert_dice(&dice, estimate.wander_ppb < wanders_ppb[i] * 8);
+        assert_dice(&dice, estimate.wander_ppb < wanders_ppb[i] * 4);
         assert_dice(&dice, fabs(estimate.jitter_ns - 20e3) < 5e3);
         assert_dice(&dice, fabs(estimate.delay_ns - 100e3) < 10e3);
         estimator_free(estimator);

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "daemon/journal.h"
@@ -22,7 +23,7 @@ static const struct transport_limits limits = {.max_peers = 4, .frames_per_secon
 static size_t send_at_most; /* bytes in one write; 0: as the kernel likes */
 static bool unable;         /* the kernel knows no stamps */
 static bool silent;         /* it says it does and tells none */
-static int silenced;        /* the last socket it said so of */
+static int asked;           /* the last socket it was asked to stamp */
 static unsigned lines;
 static char line[256];
 
@@ -40,9 +41,10 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
     int (*real)(int, int, int, const void *, socklen_t);
 
     *(void **)&real = dlsym(RTLD_NEXT, "setsockopt");
+    if (level == SOL_SOCKET && name == SO_TIMESTAMPING)
+        asked = fd;
     if (level != SOL_SOCKET || name != SO_TIMESTAMPING || (!unable && !silent))
         return real(fd, level, name, value, size);
-    silenced = fd;
     errno = ENOPROTOOPT;
     return unable ? -1 : 0;
 }
@@ -281,6 +283,15 @@ static void receive_stamped(struct side *side, int fd)
     assert_int_equal(side->source, STAMP_KERNEL);
 }
 
+/* Until so many wait in the socket. */
+static void await_bytes(int count)
+{
+    int there = 0;
+
+    while (there < count)
+        assert_int_equal(ioctl(asked, FIONREAD, &there), 0);
+}
+
 static void an_arrival_is_that_of_its_last_byte(void **state)
 {
     struct side side;
@@ -297,6 +308,7 @@ static void an_arrival_is_that_of_its_last_byte(void **state)
     side_settle(&side);
     before_ns = real_now();
     write_all(fd, frame + 15, sizeof(frame) - 15);
+    await_bytes((int)sizeof(frame) - 15);
     between_ns = real_now();
     while (real_now() - between_ns < NS_PER_MS)
         continue;
@@ -333,6 +345,7 @@ static void frames_that_waited_together_have_the_last_ones_stamp(void **state)
     write_all(fd, frame, sizeof(frame));
     before_ns = real_now();
     write_all(fd, frame, sizeof(frame));
+    await_bytes((int)(2 * sizeof(frame)));
     side_wait(&side, &side.frames[0], frames + 2);
     assert_int_equal(side.source, STAMP_KERNEL);
     assert_true(first_ns >= before_ns);
@@ -401,12 +414,12 @@ static void stamps_that_come_too_late_do_not_keep_the_loop_busy(void **state)
     fd = open_stamping(&side);
     exchange_frames(&side, fd);
     silent = false;
-    assert_int_equal(stamps_enable(silenced), 0);
+    assert_int_equal(stamps_enable(asked), 0);
     send_poll(&side, 41);
     transport_collect(side.transport, 0);
     side_settle(&side);
     assert_int_equal(side.stamped, 0);
-    assert_int_equal(stamps_depart(silenced, &(uint32_t){0}, &(int64_t){0}), -EAGAIN);
+    assert_int_equal(stamps_depart(asked, &(uint32_t){0}, &(int64_t){0}), -EAGAIN);
     side_close_with_client(&side, fd);
 }
 
