@@ -43,6 +43,11 @@ int clock_slew_pll(const struct kernel_port *port, struct clock_slews *slews, st
 int clock_slew_adjtime(const struct kernel_port *port, struct clock_slews *slews, int64_t wanted_us,
                        int64_t *left_us, bool *in_force);
 
+/* What both chunks under way will still deliver, ns: each was read with an instant of
+ * its own.  freq_ppb: in force, that of the tick included. */
+int64_t clock_slew_underway(const struct clock_slews *slews, const struct clock_instant *pll_at,
+                            const struct clock_instant *adjtime_at, double freq_ppb);
+
 /* Whole microseconds of adjtime, any that the kernel may tell, in ns. */
 int64_t clock_slew_adjtime_ns(int64_t us);
 

@@ -10,6 +10,10 @@
  *
  * A set replaces the remainder alone: until the next boundary the earlier chunk is
  * still under way.
+ *
+ * Remainders and chunks are what the kernel counts.  Delivered is a little else: what
+ * chunks of c in all add to a second of the corrected clock is c / (1 + c), for that
+ * second is 1 / (1 + c) long.
  */
 #ifndef BERKELEY_DAEMON_CLOCK_TRAIL_H
 #define BERKELEY_DAEMON_CLOCK_TRAIL_H
@@ -71,7 +75,9 @@ void clock_trail_guess(struct clock_trail *trail, const struct clock_instant *at
 void clock_trail_guess_adjtime(struct clock_trail *trail, const struct clock_instant *at,
                                int64_t left_ns);
 
-/* What is still to come of the chunk under way. */
-int64_t clock_trail_underway(const struct clock_trail *trail, const struct clock_instant *at);
+/* The chunk under way, as a share of its second of the corrected clock: how much
+ * faster the clock runs until that second ends.  0 if the boundary before `at` was not
+ * taken in yet. */
+double clock_trail_chunk(const struct clock_trail *trail, const struct clock_instant *at);
 
 #endif

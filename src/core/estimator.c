@@ -30,6 +30,8 @@
 #define DOUBT 1.0
 #define DOUBT_FRAMES 2000.0
 #define LOST_TO_RESTART 64    /* frames in a row that fit nothing */
+#define BETTER_START 8.0      /* times: a first round trip this much longer than a later one ... */
+#define BETTER_START_FRAMES 64 /* ... soon after it was one that somebody slept through */
 #define BACK_LIMIT_S 10.0     /* frames this much older than the newest are not used */
 /* Doubles have 53 bits: within 2^40 ns = 1100 s of the origin theta is held to 2^-12 ns.
  * A clock 100 ppm fast gets there in four months. */
@@ -48,7 +50,8 @@ struct estimator {
     unsigned samples;
     int64_t raw_ns;        /* of the newest frame, on the master's RAW */
     int64_t origin_ns;     /* what hypotheses' theta is relative to */
-    bool have_forward;
+    double start_half_ns;  /* half of the round trip it started from */
+    bool have_forward;     /* the newest frame of all */
     int64_t forward_master_ns, forward_slave_ns;
     bool have_prior;
     struct estimator_prior prior;
@@ -135,6 +138,7 @@ static void start(struct estimator *estimator, double half_ns)
         if (informed)
             start_informed(hypothesis, estimator, (double)theta_ns);
     }
+    estimator->start_half_ns = half_ns;
     estimator->best = BANK / 2;
     estimator->challenger = (struct challenger){0};
     estimator->raw_ns = estimator->forward_master_ns;
@@ -247,22 +251,41 @@ static bool is_lost(const struct estimator *estimator)
            !(best->p[THETA][THETA] > 0);
 }
 
-/* The first pair of frames: there is an estimate from here on. */
-static void begin(struct estimator *estimator, int64_t master_raw_ns, int64_t slave_raw_ns)
+/* Half the round trip that ends with this frame from the slave, and how far back its
+ * way was; false if there is none. */
+static bool round_trip(struct estimator *estimator, int64_t master_raw_ns, int64_t slave_raw_ns,
+                       double *half_ns, int64_t *back_ns)
 {
-    int64_t there_ns, back_ns, rtt_ns;
+    int64_t there_ns, rtt_ns;
 
     if (!estimator->have_forward)
-        return;
+        return false;
     estimator->have_forward = false;
     if (timestamp_sub(estimator->forward_slave_ns, estimator->forward_master_ns, &there_ns) < 0 ||
-        timestamp_sub(master_raw_ns, slave_raw_ns, &back_ns) < 0 ||
-        timestamp_add(there_ns, back_ns, &rtt_ns) < 0 || rtt_ns <= 0 ||
+        timestamp_sub(master_raw_ns, slave_raw_ns, back_ns) < 0 ||
+        timestamp_add(there_ns, *back_ns, &rtt_ns) < 0 || rtt_ns <= 0 ||
         master_raw_ns < estimator->forward_master_ns)
-        return;
-    start(estimator, (double)rtt_ns / 2);
+        return false;
+    *half_ns = (double)rtt_ns / 2;
+    return true;
+}
+
+/* A first pair of frames, from which there is an estimate; or one so much better soon
+ * afterwards that everything rests on it rather than on that. */
+static bool begins(struct estimator *estimator, int64_t master_raw_ns, int64_t slave_raw_ns)
+{
+    double half_ns;
+    int64_t back_ns;
+
+    if (!round_trip(estimator, master_raw_ns, slave_raw_ns, &half_ns, &back_ns))
+        return false;
+    if (estimator->started && (estimator->samples > BETTER_START_FRAMES ||
+                               half_ns * BETTER_START > estimator->start_half_ns))
+        return false;
+    start(estimator, half_ns);
     (void)absorb(estimator, FORWARD, estimator->forward_master_ns, 0);
     (void)absorb(estimator, BACKWARD, master_raw_ns, (double)(back_ns + estimator->origin_ns));
+    return true;
 }
 
 bool estimator_observe(struct estimator *estimator, enum direction direction, int64_t master_raw_ns,
@@ -273,17 +296,15 @@ bool estimator_observe(struct estimator *estimator, enum direction direction, in
 
     if (!timestamp_valid(master_raw_ns) || !timestamp_valid(slave_raw_ns))
         return false;
-    if (!estimator->started) {
-        if (direction == BACKWARD) {
-            begin(estimator, master_raw_ns, slave_raw_ns);
-            return false;
-        }
+    if (direction == BACKWARD && begins(estimator, master_raw_ns, slave_raw_ns))
+        return false;
+    if (direction == FORWARD) {
         estimator->have_forward = true;
         estimator->forward_master_ns = master_raw_ns;
         estimator->forward_slave_ns = slave_raw_ns;
-        return false;
     }
-    if (timestamp_sub(slave_raw_ns - master_raw_ns, estimator->origin_ns, &y_ns) < 0)
+    if (!estimator->started ||
+        timestamp_sub(slave_raw_ns - master_raw_ns, estimator->origin_ns, &y_ns) < 0)
         return false;
     moved = absorb(estimator, direction, master_raw_ns,
                    direction == FORWARD ? (double)y_ns : -(double)y_ns);

@@ -7,7 +7,7 @@
 #define GATE_QUEUES 12.0     /* e^-12: one frame in 160000 queues longer, ... */
 #define GATE_SD 6.0          /* ... on top of what the prediction may be wrong */
 #define CONCEDE_SD 2.0       /* earlier than that: the hypothesis was too sure of itself */
-#define MOVED_SHARE 0.75     /* measured: 6 sd then hold, and 3 sd are the errors' 99 % */
+#define MOVED_SHARE 0.75     /* by measurement: the 99 % of errors are then near 1.7 sd */
 #define LATE_GROWTH 1.01     /* of lambda: frames are late because queues have grown */
 #define QUEUE_MEMORY 400.0   /* frames: lambda to 5 % */
 #define QUEUE_RECENT 36.0    /* frames: lambda to 1 / sqrt(2 * 36) = 12 % */

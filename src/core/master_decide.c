@@ -7,6 +7,7 @@
 #define NEAR_MISS 4          /* gates */
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
 #define SEASONED_SAMPLES 100 /* observations after which a link is what it is */
+#define NOISY_SHARE 16       /* a link that much noisier than most is not the group's */
 #define TENTATIVE_SD_PPB 50.0 /* of a frequency, to move clocks that stood together before */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
 
@@ -61,7 +62,8 @@ static bool has_arrived(const struct master *master, const struct average_clock 
     double own_ppb;
 
     average_gates(clock->phase_sd_ns, clock->rate_sd_ppb, &own_ns, &own_ppb);
-    if (samples >= SEASONED_SAMPLES) {
+    if (samples >= SEASONED_SAMPLES && own_ns / NOISY_SHARE <= gate_ns &&
+        own_ppb / NOISY_SHARE <= gate_ppb) {
         gate_ns = own_ns > gate_ns ? own_ns : gate_ns;
         gate_ppb = fmax(own_ppb, gate_ppb);
     }

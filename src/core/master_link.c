@@ -24,6 +24,7 @@
 void master_link_reset(struct peer *peer)
 {
     estimator_reset(peer->estimator);
+    peer->correct_sequence = 0;
     peer->departures.waiting = false;
     peer->departures.sequence = 0;
 }

@@ -227,13 +227,13 @@ static struct clock_status status_of(const struct clock *clock, const struct tim
 {
     struct clock_instant at = clock_instant_of(timex);
     struct clock_instant adjtime_at = clock_instant_of(adjtime);
-    int64_t underway_ns = clock_trail_underway(&clock->slews.pll, &at) +
-                          clock_trail_underway(&clock->slews.adjtime, &adjtime_at);
+    double freq_ppb = (double)clock->left.freq_scaled / FREQ_PER_PPB +
+                      (double)(clock->left.tick_us - TICK_US) * PPB_PER_TICK_US;
+    int64_t underway_ns = clock_slew_underway(&clock->slews, &at, &adjtime_at, freq_ppb);
     int64_t adjtime_left_ns = clock_slew_adjtime_ns(clock->left.adjtime_us);
 
     return (struct clock_status){
-        .freq_ppb = (double)clock->left.freq_scaled / FREQ_PER_PPB +
-                    (double)(clock->left.tick_us - TICK_US) * PPB_PER_TICK_US,
+        .freq_ppb = freq_ppb,
         .slew_left_ns = clock->left.remainder_ns + adjtime_left_ns + underway_ns,
         .underway_ns = underway_ns,
         .adjtime_left_ns = adjtime_left_ns,

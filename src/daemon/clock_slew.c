@@ -110,3 +110,16 @@ int clock_slew_adjtime(const struct kernel_port *port, struct clock_slews *slews
     *left_us = timex.offset;
     return 0;
 }
+
+/* At part p of a second of the corrected clock that runs at 1 + f + c, (1 - p) / (1 + f + c)
+ * are left of it, in which c delivers c (1 - p) / (1 + f + c); c is the sum of both chunks. */
+int64_t clock_slew_underway(const struct clock_slews *slews, const struct clock_instant *pll_at,
+                            const struct clock_instant *adjtime_at, double freq_ppb)
+{
+    double pll = clock_trail_chunk(&slews->pll, pll_at);
+    double adjtime = clock_trail_chunk(&slews->adjtime, adjtime_at);
+    double pll_ns = pll * (double)(NS_PER_S - pll_at->part_ns);
+    double adjtime_ns = adjtime * (double)(NS_PER_S - adjtime_at->part_ns);
+
+    return timestamp_round((pll_ns + adjtime_ns) / (1 + freq_ppb / 1e9 + pll + adjtime));
+}

@@ -199,13 +199,9 @@ void clock_trail_guess_adjtime(struct clock_trail *trail, const struct clock_ins
     };
 }
 
-/* A chunk of c of a second makes that second 1 / (1 + c) long. */
-int64_t clock_trail_underway(const struct clock_trail *trail, const struct clock_instant *at)
+double clock_trail_chunk(const struct clock_trail *trail, const struct clock_instant *at)
 {
     if (at->second != trail->second)
         return 0;
-    double chunk_ns = (double)trail->underway / (double)SCALE;
-    double share = (double)(NS_PER_S - at->part_ns) / ((double)NS_PER_S + chunk_ns);
-
-    return timestamp_round(chunk_ns * share);
+    return (double)trail->underway / (double)SCALE / (double)NS_PER_S;
 }

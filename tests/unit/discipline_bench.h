@@ -15,7 +15,7 @@
 #include "slewed_clock.h"
 
 #define FREQ_PPB 37000.0
-#define BENCH_PARTS 8 /* of a second, after each of which the clock is looked at */
+#define BENCH_PARTS 8 /* of the time between two ticks, after each of which the clock is looked at */
 
 static const struct discipline_limits bench_limits = {.max_slew_ppm = 500,
                                                       .initial_slew_ppm = 100000,
@@ -53,7 +53,9 @@ static inline void bench_free(struct bench *bench)
 
 static inline void bench_tick(struct bench *bench)
 {
-    bench->outcome = slewed_clock_tick(&bench->clock, bench->discipline, 1e9);
+    double pause_ns = slewed_clock_pause(&bench->clock);
+
+    bench->outcome = slewed_clock_tick(&bench->clock, bench->discipline, pause_ns);
 }
 
 /* What is outstanding as the clock stands, by the map that is followed. */
@@ -62,6 +64,12 @@ static inline int64_t bench_ahead(const struct bench *bench)
     struct clock_status status = slewed_clock_status(&bench->clock);
 
     return map_total_at(&bench->target.map, status.now.raw_ns) - status.now.total_ns;
+}
+
+/* What the last order had to care for: the chunk under way comes anyway. */
+static inline int64_t bench_left(const struct bench *bench)
+{
+    return bench->outcome.outstanding_ns - slewed_clock_status(&bench->clock).underway_ns;
 }
 
 #endif

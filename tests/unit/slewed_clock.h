@@ -21,6 +21,7 @@ struct slewed_clock {
     double second_ns;     /* what is left of the corrected clock's second */
     double extra_ns;      /* what the chunks delivered so far beyond what they said */
     double fastest_ppm;   /* largest rate of a slew so far */
+    bool soon;            /* the discipline asked for an early tick */
 };
 
 static inline struct slewed_clock slewed_clock(int64_t total_ns, double phase_ns)
@@ -77,12 +78,19 @@ static inline void slewed_clock_obey(struct slewed_clock *clock,
         clock->base_ns += outcome->step_ns;
         clock->remainder_ns = clock->adjtime_ns = clock->chunk_ns = 0;
     }
+    clock->soon = outcome->steer && outcome->order.soon;
     if (!outcome->steer)
         return;
     clock->freq_ppb = fmax(-DISCIPLINE_FREQ_LIMIT_PPB,
                            fmin(DISCIPLINE_FREQ_LIMIT_PPB, outcome->order.freq_ppb));
     clock->remainder_ns = (double)timestamp_clamp(outcome->order.slew_ns, NS_PER_S / 2);
     clock->adjtime_ns = (double)outcome->order.adjtime_ns;
+}
+
+/* From one tick to the next. */
+static inline double slewed_clock_pause(const struct slewed_clock *clock)
+{
+    return clock->soon ? (double)DISCIPLINE_SOON_NS : 1e9;
 }
 
 /* Some time passes, and the discipline looks at the clock and steers it. */
