@@ -139,4 +139,4 @@ check-fuzz-machines: ## SEQUENCES=1000000 random lives of both machines, sanitiz
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined $(fuzz_machines)
 	@share=$$((($(SEQUENCES) + $$(nproc) - 1) / $$(nproc))); \
 	seq 1 $$share $(SEQUENCES) | BERKELEY_TEST_SEQUENCES=$$share \
-		xargs -P $$(nproc) -I @ env BERKELEY_TEST_SEED=@ $(fuzz_machines)
+		xargs -P $$(nproc) -I @ env ASAN_OPTIONS=abort_on_error=1 BERKELEY_TEST_SEED=@ $(fuzz_machines)

@@ -18,6 +18,8 @@
 #define FOREIGN_FLOOR_NS NS_PER_MS            /* smaller meddling is simply corrected */
 #define FOREIGN_SLEW_SHARE 4                  /* at high rates the kernel delivers more or less than it
                                                  says: up to 1/7 at the 0.5 s limit (1 / (1 - 1/8)) */
+#define FOREIGN_CHUNK_PPB 150e6               /* a chunk of c is told as c / (1 + c) once it runs, and
+                                                 c is up to 1/8 */
 #define FOREIGN_RATE_PPB 1000000.0            /* a frequency meddled with between two ticks */
 
 struct discipline {
@@ -42,6 +44,7 @@ struct discipline {
     double last_freq_ppb;
     int64_t last_slew_ns;     /* outstanding after that tick's order */
     int64_t last_underway_ns; /* of it: not part of the order */
+    int64_t last_chunk_ns;    /* what the PLL takes of it at the next second */
 };
 
 struct discipline *discipline_new(const struct discipline_limits *limits)
@@ -257,6 +260,7 @@ static void notice_foreign(struct discipline *discipline, const struct clock_sta
     int64_t slewed_ns = timestamp_abs(discipline->last_underway_ns) +
                         timestamp_abs(delivered_ns - discipline->last_underway_ns);
     int64_t tolerance_ns = FOREIGN_FLOOR_NS + slewed_ns / FOREIGN_SLEW_SHARE +
+                           timestamp_drift(discipline->last_chunk_ns, FOREIGN_CHUNK_PPB) +
                            timestamp_drift(span_ns, FOREIGN_RATE_PPB);
 
     if (timestamp_abs(moved_ns - expected_ns) <= tolerance_ns)
@@ -362,6 +366,7 @@ static void remember(struct discipline *discipline, const struct clock_status *s
     discipline->last_freq_ppb = outcome->order.freq_ppb;
     /* A step ends the chunk under way, too. */
     discipline->last_underway_ns = outcome->step_ns ? 0 : status->underway_ns;
+    discipline->last_chunk_ns = timestamp_abs(outcome->order.slew_ns) / 4;
     discipline->last_slew_ns =
         discipline->last_underway_ns + outcome->order.slew_ns + outcome->order.adjtime_ns;
 }

@@ -230,7 +230,7 @@ static bool absorb(struct estimator *estimator, enum direction direction, int64_
     estimator->raw_ns = master_raw_ns;
     estimator->samples++;
     before = estimator->bank[estimator->best];
-    challenger_predict(&estimator->challenger, dt_s);
+    challenger_predict(&estimator->challenger, dt_s, doubt);
     won = challenger_observe(&estimator->challenger, &before, direction, y_ns, &best);
     rank(estimator);
     if (!won)

@@ -106,11 +106,12 @@ bool challenger_observe(struct challenger *challenger, const struct hypothesis *
            challenger->hypothesis.x[DELAY] > 0;
 }
 
-void challenger_predict(struct challenger *challenger, double dt_s)
+void challenger_predict(struct challenger *challenger, double dt_s, double doubt)
 {
     if (challenger->kind == CHALLENGE_NONE)
         return;
     hypothesis_predict(&challenger->hypothesis, dt_s);
+    hypothesis_doubt(&challenger->hypothesis, doubt);
     challenger->span_s += dt_s;
 }
 

@@ -30,7 +30,7 @@ struct challenger {
  * hypothesis is to be adopted, and challenger_rest() called. */
 bool challenger_observe(struct challenger *challenger, const struct hypothesis *best,
                         enum direction direction, double y_ns, const struct fitting *fitting);
-void challenger_predict(struct challenger *challenger, double dt_s);
+void challenger_predict(struct challenger *challenger, double dt_s, double doubt);
 void challenger_rest(struct challenger *challenger);
 
 #endif

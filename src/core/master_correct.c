@@ -51,8 +51,7 @@ static bool is_left_as_it_is(const struct master *master, const struct peer *pee
                              int64_t correction_ns)
 {
     bool claims = peer->state != SYNC_UNSYNCHRONISED;
-    bool better = (double)peer->claimed_sd_ns < peer->estimate.offset_sd_ns ||
-                  (master->tentative && peer->standing.in);
+    bool better = (double)peer->claimed_sd_ns < peer->estimate.offset_sd_ns;
 
     return ((claims && better) || peer->standing.verdict == VERDICT_NEWCOMER) &&
            !contradicts(master, peer, correction_ns);

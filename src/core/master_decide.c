@@ -8,7 +8,6 @@
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
 #define SEASONED_SAMPLES 100 /* observations after which a link is what it is */
 #define NOISY_SHARE 16       /* a link that much noisier than most is not the group's */
-#define TENTATIVE_SD_PPB 50.0 /* of a frequency, to move clocks that stood together before */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
 
 /* A clock that jumped is out.  But if most of those that are in did so at once, it
@@ -67,7 +66,7 @@ static bool has_arrived(const struct master *master, const struct average_clock 
         gate_ns = own_ns > gate_ns ? own_ns : gate_ns;
         gate_ppb = fmax(own_ppb, gate_ppb);
     }
-    return !master->tentative && clock->phase_sd_ns <= (double)(gate_ns / ADMIT_SHARE) &&
+    return clock->phase_sd_ns <= (double)(gate_ns / ADMIT_SHARE) &&
            clock->rate_sd_ppb <= gate_ppb / ADMIT_SHARE &&
            average_judge(clock, group_ns, master->group.freq_ppb, gate_ns / ADMIT_SHARE,
                          gate_ppb) == VERDICT_COUNTED;
@@ -202,18 +201,6 @@ static bool is_early(struct master *master, const struct ballot *ballot)
     return !master->settled && 2 * in <= founders;
 }
 
-/* A group found again is taken as it is until the links to its clocks are known well
- * enough not to disturb it; but not for ever, should they never be. */
-static void ponder(struct master *master, const struct ballot *ballot)
-{
-    bool known = true;
-
-    for (size_t i = 0; i < ballot->count; i++)
-        if (ballot->peers[i] && ballot->peers[i]->standing.in)
-            known &= ballot->peers[i]->estimate.freq_sd_ppb <= TENTATIVE_SD_PPB;
-    master->tentative = !known && master->quiet_rounds < MASTER_FAST_ROUNDS_MAX;
-}
-
 static void convene(struct master *master, struct ballot *ballot, struct actions *actions)
 {
     struct average_rule rule = {.quorum = master->config.quorum};
@@ -298,8 +285,6 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         master->counted = 0;
     }
     if (ballot.count > 0) {
-        if (master->tentative)
-            ponder(master, &ballot);
         if (master->formed)
             convene(master, &ballot, actions);
         else

@@ -8,6 +8,10 @@
 #define QUIET_ROUNDS 2       /* of the rounds of forming without anybody joining, ... */
 #define RATE_SD_PPB 100000.0 /* ... and each frequency known to a fifth of the cold gate; ... */
 #define ROUNDS_MAX 12        /* ... but the group waits no longer than this */
+/* The same where the group stood before: */
+#define AGAIN_QUIET_ROUNDS 8
+#define AGAIN_RATE_SD_PPB 50.0 /* 50 ns a second */
+#define AGAIN_ROUNDS_MAX 60
 
 static size_t count_claims(struct master *master, const struct ballot *ballot)
 {
@@ -23,6 +27,11 @@ static size_t count_claims(struct master *master, const struct ballot *ballot)
     return claims;
 }
 
+static bool stood_together(size_t claims, const struct ballot *ballot)
+{
+    return claims > 0 && 2 * claims >= ballot->count;
+}
+
 /* The first time, and after a dispute.  Clocks that say they are synchronised
  * know the group's time if they are half of those present or more: a restarted
  * master then finds the group as it left it, even if its clocks have drifted apart
@@ -30,8 +39,7 @@ static size_t count_claims(struct master *master, const struct ballot *ballot)
 static int elect(struct master *master, struct ballot *ballot, struct average *average, bool *cold)
 {
     struct average_rule rule = {.quorum = 1};
-    size_t claims = count_claims(master, ballot);
-    bool known = claims > 0 && 2 * claims >= ballot->count;
+    bool known = stood_together(count_claims(master, ballot), ballot);
 
     *cold = false;
     if (known && average_compute(ballot->clocks, ballot->count, &rule, average) == 0)
@@ -45,8 +53,23 @@ static int elect(struct master *master, struct ballot *ballot, struct average *a
     return average_compute(ballot->clocks, ballot->count, &rule, average);
 }
 
+/* Clocks that stood together before and still hold the group's time can wait: until no
+ * more of them come back, and until the new links to them are known so well that to go
+ * on with them moves nobody. */
+static bool is_found_again(const struct master *master, const struct ballot *ballot)
+{
+    bool known = true;
+
+    for (size_t i = 0; i < ballot->count; i++)
+        if (ballot->clocks[i].votes)
+            known &= ballot->clocks[i].rate_sd_ppb <= AGAIN_RATE_SD_PPB;
+    return (known && master->quiet_rounds >= AGAIN_QUIET_ROUNDS) ||
+           master->forming_rounds >= AGAIN_ROUNDS_MAX;
+}
+
 static bool may_form(struct master *master, const struct ballot *ballot)
 {
+    size_t claims = count_claims(master, ballot);
     bool enough = ballot->count >= master->config.quorum;
     bool known = true;
 
@@ -59,6 +82,8 @@ static bool may_form(struct master *master, const struct ballot *ballot)
         return false;
     }
     master->forming_rounds++;
+    if (stood_together(claims, ballot))
+        return is_found_again(master, ballot);
     return master->forming_rounds >= ROUNDS_MAX ||
            (master->forming_rounds >= MASTER_FORM_ROUNDS && master->quiet_rounds >= QUIET_ROUNDS &&
             known);
@@ -114,7 +139,6 @@ void master_form(struct master *master, struct ballot *ballot, struct actions *a
     master_adopt(master, ballot, &average);
     master->formed = true;
     master->settled = false;
-    master->tentative = !cold;
     master->torn = false;
     master->quorum = true;
     master->disputed_rounds = 0;

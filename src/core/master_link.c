@@ -17,8 +17,7 @@
 #include <math.h>
 
 #define DEPARTURE_LAG_MAX_NS NS_PER_S /* told to be later than that: nonsense */
-#define PRIOR_SHARE 3 /* in sds of our own: how well the other end knows its frequency is not told */
-#define PRIOR_FLOOR_PPB 10.0
+#define HOLDOVER_WANDER_PPB 10.0 /* as core/discipline.c counts it */
 #define LAG_FORGET 32 /* REPLYs after which a least lag that is not seen again has faded */
 
 void master_link_reset(struct peer *peer)
@@ -27,6 +26,14 @@ void master_link_reset(struct peer *peer)
     peer->correct_sequence = 0;
     peer->departures.waiting = false;
     peer->departures.sequence = 0;
+}
+
+/* A frequency left alone for t wanders by W sqrt t, and the clock by W t^1.5 / sqrt 3: by
+ * how uncertain a clock is of its time it tells how uncertain it is of its frequency,
+ * W (sqrt 3 sd / W)^(1/3). */
+static double freq_sd_behind(int64_t sd_ns)
+{
+    return HOLDOVER_WANDER_PPB * cbrt(sqrt(3) * (double)sd_ns / HOLDOVER_WANDER_PPB);
 }
 
 /* Both ends were synchronised a moment ago: their clocks show the same, so theta is
@@ -42,7 +49,7 @@ static void expect(const struct master *master, struct peer *peer, const struct 
         .master_raw_ns = t1_ns, /* the first it will see */
         .offset_sd_ns = hypot((double)sd_ns, (double)reply->offset_sd_ns),
         .freq_ppb = ((1 + rate) / (1 + wire_ppb_from_fs(reply->freq_fs) / 1e9) - 1) * 1e9,
-        .freq_sd_ppb = PRIOR_SHARE * freq_sd_ppb + PRIOR_FLOOR_PPB};
+        .freq_sd_ppb = hypot(freq_sd_ppb, freq_sd_behind(reply->offset_sd_ns))};
 
     if (peer->expected)
         return;

@@ -16,7 +16,7 @@ static bool is_on_its_way(const struct peer *peer)
 
 static bool is_fast(const struct master *master)
 {
-    if (master->quiet_rounds < FAST_ROUNDS || master->tentative)
+    if (master->quiet_rounds < FAST_ROUNDS)
         return true;
     for (size_t i = 0; i < master->peer_count && master->quiet_rounds < MASTER_FAST_ROUNDS_MAX; i++)
         if (is_on_its_way(&master->peers[i]))

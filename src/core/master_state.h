@@ -99,7 +99,6 @@ struct master {
     int64_t next_raw_ns;       /* the next round's start */
 
     bool formed;               /* the group has a time */
-    bool tentative;            /* found again after a restart, and its clocks not well known yet */
     bool settled;              /* and had a quorum of clocks that are in since */
     struct map group;          /* the group's time as the total correction of the master's RAW */
     struct average average;    /* of the last round with a quorum */

@@ -15,7 +15,7 @@
 #include "slewed_clock.h"
 
 #define FREQ_PPB 37000.0
-#define BENCH_PARTS 8 /* of the time between two ticks, after each of which the clock is looked at */
+#define BENCH_PARTS 8 /* of the time between two ticks: the clock is looked at after each */
 
 static const struct discipline_limits bench_limits = {.max_slew_ppm = 500,
                                                       .initial_slew_ppm = 100000,

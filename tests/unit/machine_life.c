@@ -56,6 +56,7 @@ static void obey(struct life *life)
         if (action->kind == ACTION_STEP) {
             step(life, action->step_ns);
         } else if (action->kind == ACTION_STEER) {
+            life->soon = action->steer.soon;
             life->clock.freq_ppb = action->steer.freq_ppb;
             life->clock.slew_ns = (double)action->steer.slew_ns;
             life->clock.adjtime_ns = (double)action->steer.adjtime_ns;
@@ -91,8 +92,8 @@ static void tick(struct life *life, bool jumped)
     status.slew_left_ns =
         timestamp_round(clock->slew_ns) + status.adjtime_left_ns + status.underway_ns;
     status.now = life->probe.now;
-    life->next_tick_ns = life->raw_ns + NS_PER_S;
     tick_status(life, &status);
+    life->next_tick_ns = life->raw_ns + (life->soon ? DISCIPLINE_SOON_NS : NS_PER_S);
 }
 
 /* As no kernel would tell it. */

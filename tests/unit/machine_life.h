@@ -43,6 +43,7 @@ struct life {
     unsigned wanted;     /* connections that shall be there */
     unsigned honesty;    /* of 100 events so many are what a real group would see */
     uint64_t events;
+    bool soon;           /* the next tick was asked to come early */
     bool ended;
 };
 

@@ -46,7 +46,7 @@ void life_configure(struct dice *dice, struct master_config *config)
     memset(config->references, 0, sizeof config->references);
     for (unsigned i = 0; life_chance(dice, 15) && i < MASTER_REFERENCES_MAX; i++)
         snprintf(config->references[i], sizeof config->references[i], "node%u",
-                 (unsigned)dice_below(dice, 2 * LIFE_PEERS));
+                 (unsigned)dice_below(dice, 2UL * LIFE_PEERS));
     if (life_chance(dice, 3))
         memcpy(config->references[0], config->name, sizeof config->name);
     life_limits(dice, &config->limits);

@@ -19,7 +19,7 @@ struct slewed_clock {
     double adjtime_ns;    /* what adjtime has left: up to 500 us a second */
     double chunk_ns;
     double second_ns;     /* what is left of the corrected clock's second */
-    double extra_ns;      /* what the chunks delivered so far beyond what they said */
+    double extra_ns;      /* what the chunks so far deliver beyond what the remainder said */
     double fastest_ppm;   /* largest rate of a slew so far */
     bool soon;            /* the discipline asked for an early tick */
 };
@@ -30,6 +30,11 @@ static inline struct slewed_clock slewed_clock(int64_t total_ns, double phase_ns
         .raw_ns = 1000 * NS_PER_S, .base_ns = total_ns, .second_ns = 1e9 - phase_ns};
 }
 
+static inline double slewed_clock_rate(const struct slewed_clock *clock)
+{
+    return 1 + (clock->freq_ppb + clock->chunk_ns) / 1e9;
+}
+
 static inline void slewed_clock_next_second(struct slewed_clock *clock)
 {
     double adjtime_ns = fmax(-5e5, fmin(5e5, clock->adjtime_ns));
@@ -38,17 +43,17 @@ static inline void slewed_clock_next_second(struct slewed_clock *clock)
     clock->chunk_ns = clock->remainder_ns / 4 + adjtime_ns;
     clock->remainder_ns -= clock->remainder_ns / 4;
     clock->adjtime_ns -= adjtime_ns;
+    clock->extra_ns += clock->chunk_ns / slewed_clock_rate(clock) - clock->chunk_ns;
 }
 
 static inline void slewed_clock_run(struct slewed_clock *clock, double span_ns)
 {
     clock->raw_ns += timestamp_round(span_ns);
     while (span_ns > 0) {
-        double rate = 1 + (clock->freq_ppb + clock->chunk_ns) / 1e9;
+        double rate = slewed_clock_rate(clock);
         double part_ns = fmin(span_ns, clock->second_ns / rate);
 
         clock->moved_ns += part_ns * (rate - 1);
-        clock->extra_ns += part_ns * clock->chunk_ns * (1 - rate) / 1e9;
         clock->second_ns -= part_ns * rate;
         span_ns -= part_ns;
         clock->fastest_ppm = fmax(clock->fastest_ppm, fabs(clock->chunk_ns) / 1e3);
@@ -59,8 +64,8 @@ static inline void slewed_clock_run(struct slewed_clock *clock, double span_ns)
 
 static inline struct clock_status slewed_clock_status(const struct slewed_clock *clock)
 {
-    int64_t underway_ns =
-        timestamp_round(clock->chunk_ns * clock->second_ns / (1e9 + clock->chunk_ns));
+    double rest_ns = clock->second_ns / slewed_clock_rate(clock);
+    int64_t underway_ns = timestamp_round(clock->chunk_ns * rest_ns / 1e9);
 
     return (struct clock_status){
         .now = {clock->raw_ns, clock->base_ns + timestamp_round(clock->moved_ns)},

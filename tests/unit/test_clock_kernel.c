@@ -208,8 +208,8 @@ static void status_follows_the_slew(void **state)
     for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
         pass_boundary(&kernel, 400 * NS_PER_MS);
         struct clock_status status = look(clock);
-        assert_near(status.underway_ns, left[i] / 3 * 6 / 10, 100);
-        assert_near(status.slew_left_ns, left[i] + left[i] / 3 * 6 / 10, 100);
+        assert_near(status.underway_ns, to_come(left[i] / 3, 0.6), 100);
+        assert_near(status.slew_left_ns, left[i] + to_come(left[i] / 3, 0.6), 100);
     }
     assert_int_equal(lines, 0);
     clock_free(clock);
@@ -226,10 +226,10 @@ static void earlier_chunk_stays_under_way(void **state)
     (void)look(clock);
     steer(clock, 0, -4 * NS_PER_MS);
     struct clock_status status = look(clock);
-    assert_near(status.underway_ns, 1500 * NS_PER_US, 100);
-    assert_near(status.slew_left_ns, -2500 * NS_PER_US, 100);
+    assert_near(status.underway_ns, to_come(2 * NS_PER_MS, 0.75), 100);
+    assert_near(status.slew_left_ns, to_come(2 * NS_PER_MS, 0.75) - 4 * NS_PER_MS, 100);
     pass_boundary(&kernel, 500 * NS_PER_MS);
-    assert_near(look(clock).underway_ns, -500 * NS_PER_US, 100);
+    assert_near(look(clock).underway_ns, to_come(-NS_PER_MS, 0.5), 100);
     assert_int_equal(lines, 0);
     clock_free(clock);
 }
@@ -272,7 +272,7 @@ static void slew_of_an_earlier_daemon_is_known(void **state)
     port = virtual_port(&kernel, NULL);
     kernel.model = dead.model;
     assert_int_equal(clock_kernel_open(&port, true, &clock), 0);
-    assert_near(look(clock).slew_left_ns, 56250000 + 18750000 / 2, 10000);
+    assert_near(look(clock).slew_left_ns, 56250000 + to_come(18750000, 0.5), 100);
     clock_free(clock);
 }
 

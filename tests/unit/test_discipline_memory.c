@@ -293,6 +293,7 @@ static void another_boot_keeps_the_frequency_alone(void **state)
     discipline_free(discipline);
 }
 
+/* Its map is gone, but not that the first synchronisation is behind it. */
 static void a_suspend_before_the_first_tick_forgets_the_map(void **state)
 {
     (void)state;
@@ -303,10 +304,14 @@ static void a_suspend_before_the_first_tick_forgets_the_map(void **state)
     struct discipline_outcome outcome;
 
     status.jumped = true;
+    status.now.total_ns += 3600 * NS_PER_S;
     outcome = tick(discipline, status);
     assert_true(outcome.events & DISCIPLINE_JUMPED);
     assert_true(outcome.order.freq_ppb == LEARNED_PPB);
     assert_false(outcome.order.synchronised);
+    follow(discipline, 50 * MS, false);
+    outcome = rest(discipline, RAW_NS + 2 * NS_PER_S);
+    assert_true(slews_towards(&outcome, 500));
     discipline_free(discipline);
 }
 

@@ -19,7 +19,7 @@
 #define ARRIVED_NS 500
 #define LATE_NS (100 * MS) /* a tick at most */
 #define REST_NS (4 * NS_PER_US)
-#define REST_S 3000.0
+#define REST_S 3000
 #define HURRY_ORDER_NS (400 * MS) /* a quarter of it a second: initial_slew_ppm */
 
 /* Offsets of all sizes alike. */
@@ -106,7 +106,7 @@ static void the_hurry_arrives_from_anywhere(void **state)
             assert_dice(&dice, bench.outcome.order.freq_ppb == FREQ_PPB);
         }
         assert_dice(&dice, way.back_ns <= ARRIVED_NS);
-        assert_dice(&dice, way.beyond_ns <= timestamp_abs(ahead_ns) / 50 + ARRIVED_NS);
+        assert_dice(&dice, way.beyond_ns <= timestamp_abs(ahead_ns) / 50 + NS_PER_US);
         assert_dice(&dice, way.arrived_s <= hurry_seconds(ahead_ns));
         assert_dice(&dice, bench.clock.fastest_ppm <= bench_limits.initial_slew_ppm + ROUNDING_PPM);
         bench_free(&bench);
@@ -218,7 +218,7 @@ static struct way die(struct bench *bench)
     struct way way = way_begin(bench);
 
     bench->clock.extra_ns = 0;
-    for (double second = 0; second < REST_S; second++) {
+    for (unsigned second = 0; second < REST_S; second++) {
         slewed_clock_run(&bench->clock, 1e9);
         way_look(&way, bench);
     }

@@ -8,13 +8,13 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #define SEQUENCES 4000
 #define SHARED_FROM SEQUENCES /* fewer say little of how often something rare is */
-
-static uint64_t under_way; /* seed */
 
 static uint64_t sequences(void)
 {
@@ -23,28 +23,36 @@ static uint64_t sequences(void)
     return text ? strtoull(text, NULL, 10) : SEQUENCES;
 }
 
-static void say_seed(void)
+/* How to have the sequence under way alone; also where an assertion of the machines or
+ * a sanitizer (ASAN_OPTIONS=abort_on_error=1) ends the program. */
+static char recipe[64];
+static size_t recipe_length;
+
+static void say_recipe(int signal_number)
 {
-    if (under_way)
-        print_error("BERKELEY_TEST_SEED=%" PRIu64 " BERKELEY_TEST_SEQUENCES=1\n", under_way);
+    (void)signal_number;
+    if (write(STDERR_FILENO, recipe, recipe_length) < 0)
+        return;
 }
 
-static int say_seed_of_failure(void **state)
+static int say_recipe_of_failure(void **state)
 {
     (void)state;
-    say_seed();
+    say_recipe(0);
     return 0;
 }
 
-/* An assertion of the machines themselves. */
-static void say_seed_of_abort(int signal_number)
+static unsigned run(uint64_t seed, uint64_t *events)
 {
-    (void)signal_number;
-    say_seed();
-}
+    unsigned deeds;
 
-/* Where a sanitizer ends the program nobody else could. */
-extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+    recipe_length = (size_t)snprintf(recipe, sizeof recipe,
+                                     "BERKELEY_TEST_SEED=%" PRIu64 " BERKELEY_TEST_SEQUENCES=1\n",
+                                     seed);
+    deeds = life_run(seed, events);
+    recipe_length = 0;
+    return deeds;
+}
 
 /* What must have happened in how many of a thousand sequences at least: that the deep ones
  * are reached. */
@@ -72,16 +80,13 @@ static void machines_survive_anything(void **state)
     uint64_t first = dice_new().seed, count = sequences(), events = 0;
     uint64_t times[DEED_COUNT] = {0};
 
-    signal(SIGABRT, say_seed_of_abort);
-    if (__sanitizer_set_death_callback)
-        __sanitizer_set_death_callback(say_seed);
-    for (under_way = first; under_way < first + count; under_way++) {
-        unsigned deeds = life_run(under_way, &events);
+    signal(SIGABRT, say_recipe);
+    for (uint64_t i = 0; i < count; i++) {
+        unsigned deeds = run(first + i, &events);
 
-        for (unsigned i = 0; i < DEED_COUNT; i++)
-            times[i] += deeds >> i & 1;
+        for (unsigned deed = 0; deed < DEED_COUNT; deed++)
+            times[deed] += deeds >> deed & 1;
     }
-    under_way = 0;
     print_message("# %" PRIu64 " sequences from seed %" PRIu64 ", %" PRIu64 " events\n", count,
                   first, events);
     for (size_t i = 0; i < DEED_COUNT; i++)
@@ -95,7 +100,7 @@ static void machines_survive_anything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(machines_survive_anything, say_seed_of_failure),
+        cmocka_unit_test_teardown(machines_survive_anything, say_recipe_of_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,6 +193,12 @@ static inline void steer(struct clock *clock, double freq_ppb, int64_t slew_ns)
     assert_int_equal(clock_steer(clock, &order), 0);
 }
 
+/* What a chunk delivers in the rest of its second, which is 1 / (1 + chunk) s long in all. */
+static inline int64_t to_come(int64_t chunk_ns, double rest)
+{
+    return timestamp_round((double)chunk_ns * rest / (1 + (double)chunk_ns / 1e9));
+}
+
 static inline void assert_near(int64_t value, int64_t wanted, int64_t tolerance)
 {
     if (!(value >= wanted - tolerance && value <= wanted + tolerance))
