@@ -135,8 +135,10 @@ bench-accuracy: $(simulator) ## the accuracy table, SEEDS=5 runs a cell: tests/b
 SEQUENCES ?= 1000000
 fuzz_machines = $(BUILD)/asan/tests/unit/test_machine_fuzz
 .PHONY: check-fuzz-machines
+check-fuzz-machines: export ASAN_OPTIONS := abort_on_error=1
+check-fuzz-machines: export UBSAN_OPTIONS := abort_on_error=1
 check-fuzz-machines: ## SEQUENCES=1000000 random lives of both machines, sanitized, on all cores
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined $(fuzz_machines)
 	@share=$$((($(SEQUENCES) + $$(nproc) - 1) / $$(nproc))); \
 	seq 1 $$share $(SEQUENCES) | BERKELEY_TEST_SEQUENCES=$$share \
-		xargs -P $$(nproc) -I @ env ASAN_OPTIONS=abort_on_error=1 BERKELEY_TEST_SEED=@ $(fuzz_machines)
+		xargs -P $$(nproc) -I @ env BERKELEY_TEST_SEED=@ $(fuzz_machines)

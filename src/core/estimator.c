@@ -235,6 +235,8 @@ static bool absorb(struct estimator *estimator, enum direction direction, int64_
     rank(estimator);
     if (!won)
         return false;
+    if (estimator->challenger.kind != CHALLENGE_CLOCK)
+        hypothesis_confess(&estimator->challenger.hypothesis, &before);
     adopt_all(estimator, &estimator->challenger.hypothesis);
     moved = estimator->challenger.kind == CHALLENGE_CLOCK &&
             jumped(&before, &estimator->challenger.hypothesis);

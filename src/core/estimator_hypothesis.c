@@ -185,6 +185,14 @@ struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction d
     return fitting;
 }
 
+void hypothesis_confess(struct hypothesis *hypothesis, const struct hypothesis *before)
+{
+    for (int i = 0; i < STATES; i++)
+        for (int j = 0; j < STATES; j++)
+            hypothesis->p[i][j] +=
+                (hypothesis->x[i] - before->x[i]) * (hypothesis->x[j] - before->x[j]);
+}
+
 double hypothesis_variance(const struct hypothesis *hypothesis, int which)
 {
     return hypothesis->p[which][which] + MOVED_SHARE * hypothesis->moved[which][which];

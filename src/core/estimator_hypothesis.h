@@ -52,6 +52,8 @@ void hypothesis_predict(struct hypothesis *hypothesis, double dt_s);
 void hypothesis_doubt(struct hypothesis *hypothesis, double factor);
 struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction direction,
                                  double y_ns);
+/* What a change of mind moved is uncertain until frames have confirmed it. */
+void hypothesis_confess(struct hypothesis *hypothesis, const struct hypothesis *before);
 /* Takes over the other's state but keeps its own W, rho and evidence. */
 void hypothesis_adopt(struct hypothesis *hypothesis, const struct hypothesis *other);
 /* +theta + d or -theta + d. */

@@ -150,7 +150,7 @@ void master_exclude(struct master *master, const struct ballot *ballot, size_t i
     struct standing *standing = master_ballot_standing(master, ballot, i);
     struct note *note = master_note_clock(master, ballot->peers[i], NOTE_CLOCK_EXCLUDED, actions);
 
-    standing->in = false;
+    standing->in = standing->coming = false;
     standing->censured = false;
     standing->suspended = SUSPEND_ROUNDS;
     note->verdict = (uint8_t)clock->verdict;

@@ -57,15 +57,15 @@ static bool is_left_as_it_is(const struct master *master, const struct peer *pee
            !contradicts(master, peer, correction_ns);
 }
 
-/* Of a clock's error s_i to the mean of n, whose sd is s: a member is part of the mean,
- * var = s_i^2 - 2 s_i^2 / n + s^2. */
-static double sd_to_group(const struct master *master, const struct peer *peer, double own,
+/* Of a clock's error to the mean of n: a member is part of the mean,
+ * var = s_i^2 - 2 s_i^2 / n + s^2, with s_i its own sd and s that of the mean. */
+static double sd_to_mean(const struct master *master, const struct peer *peer, double own,
                           double mean)
 {
-    unsigned members = master->average.members;
-    bool member = peer->standing.verdict == VERDICT_COUNTED && members > 1;
+    unsigned clocks = master->mean.clocks;
+    bool member = peer->standing.in && clocks > 1;
 
-    return sqrt(own * own * (member ? 1 - 2.0 / members : 1) + mean * mean);
+    return sqrt(own * own * (member ? 1 - 2.0 / clocks : 1) + mean * mean);
 }
 
 /* Nothing is filled in for a clock so far off that no frame can say it. */
@@ -91,11 +91,11 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
     correct->map = map;
     correct->correction_ns = correction_ns;
     correct->offset_sd_ns = timestamp_round(
-        sd_to_group(master, peer, estimate->offset_sd_ns, master->average.phase_sd_ns));
+        sd_to_mean(master, peer, estimate->offset_sd_ns, master->mean.phase_sd_ns));
     correct->freq_sd_fs = wire_fs_from_ppb(
-        sd_to_group(master, peer, estimate->freq_sd_ppb, master->average.rate_sd_ppb));
+        sd_to_mean(master, peer, estimate->freq_sd_ppb, master->mean.rate_sd_ppb));
     correct->wander_fs = wire_fs_from_ppb(estimate->wander_ppb);
-    correct->scatter_ns = master->scatter_ns;
+    correct->scatter_ns = master->mean.scatter_ns;
     correct->asymmetry_ns = timestamp_round(fmax(0, estimate->delay_ns + master->mean_delay_ns));
 }
 
@@ -128,10 +128,10 @@ static void correct_own(struct master *master)
     enum clock_verdict verdict = master->own.verdict;
     const struct target target = {
         .map = master->group,
-        .offset_sd_ns = timestamp_round(master->average.phase_sd_ns),
-        .freq_sd_ppb = master->average.rate_sd_ppb,
-        .wander_ppb = master->wander_ppb,
-        .scatter_ns = master->scatter_ns,
+        .offset_sd_ns = timestamp_round(master->mean.phase_sd_ns),
+        .freq_sd_ppb = master->mean.rate_sd_ppb,
+        .wander_ppb = master->mean.wander_ppb,
+        .scatter_ns = master->mean.scatter_ns,
         .asymmetry_ns = timestamp_round(master->mean_delay_ns),
         .in = clock_verdict_is_in(verdict),
         .hands_off = verdict == VERDICT_REFERENCE,

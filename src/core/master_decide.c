@@ -48,6 +48,18 @@ static void admit(struct master *master, const struct ballot *ballot, size_t i,
         ballot->clocks[i].phase_ns - group_ns;
 }
 
+/* The mean of those that are in is another one with a new clock in it: the others are told
+ * to allow for that (measure_mean) one round before. */
+static void welcome(struct master *master, const struct ballot *ballot, size_t i,
+                    struct actions *actions)
+{
+    struct standing *standing = master_ballot_standing(master, ballot, i);
+
+    if (standing->coming)
+        admit(master, ballot, i, actions);
+    standing->coming = !standing->in;
+}
+
 /* Has a newcomer arrived?  Well inside the gate, so that one that narrows does not
  * exclude it while its last slew still runs, and known as well as the others are: what a
  * new link says would otherwise shift them all.  A link that stays noisier than most
@@ -90,9 +102,9 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
     verdict = average_judge(clock, group_ns, master->group.freq_ppb, master->average.gate_ns,
                             master->average.gate_ppb);
     if (!standing->in && has_arrived(master, clock, samples, group_ns))
-        admit(master, ballot, i, actions);
+        welcome(master, ballot, i, actions);
     else if (verdict != VERDICT_COUNTED && verdict != VERDICT_NOISY)
-        standing->in = false;
+        standing->in = standing->coming = false;
     clock->verdict = standing->in ? verdict : VERDICT_NEWCOMER;
 }
 
@@ -241,28 +253,38 @@ static void publish(struct master *master, const struct ballot *ballot)
     }
 }
 
-/* The counted clocks are on their way to the group's time, each at its own pace: some
- * may have arrived while others have not.  With deviations x from the group's time the
- * mean is at most |mean x| + mean |x| / 2 away from it until all have. */
-static void measure_scatter(struct master *master, const struct ballot *ballot)
+/* How well the mean of the clocks that are in, or will be in the next round, is known.
+ *
+ * They are on their way to the group's time, each at its own pace: some may have arrived
+ * while others have not.  With deviations x from the group's time the mean is at most
+ * |mean x| + mean |x| / 2 away from it until all have. */
+static void measure_mean(struct master *master, const struct ballot *ballot)
 {
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
-    double sum = 0, sum_abs = 0;
-    unsigned in = 0;
+    double sum = 0, sum_abs = 0, phase_var = 0, rate_var = 0;
+    struct mean mean = {0};
 
-    master->wander_ppb = 0;
     for (size_t i = 0; i < ballot->count; i++) {
-        double x = (double)(ballot->clocks[i].phase_ns - group_ns);
+        const struct average_clock *clock = &ballot->clocks[i];
+        double x = (double)(clock->phase_ns - group_ns);
 
-        if (!clock_verdict_is_in(ballot->clocks[i].verdict))
+        if (!clock_verdict_is_in(clock->verdict) &&
+            !master_ballot_standing(master, ballot, i)->coming)
             continue;
-        in++;
+        mean.clocks++;
         sum += x;
         sum_abs += fabs(x);
+        phase_var += clock->phase_sd_ns * clock->phase_sd_ns;
+        rate_var += clock->rate_sd_ppb * clock->rate_sd_ppb;
         if (ballot->peers[i])
-            master->wander_ppb = fmax(master->wander_ppb, ballot->peers[i]->estimate.wander_ppb);
+            mean.wander_ppb = fmax(mean.wander_ppb, ballot->peers[i]->estimate.wander_ppb);
     }
-    master->scatter_ns = in ? timestamp_round((fabs(sum) + sum_abs / 2) / in) : 0;
+    if (mean.clocks > 0) {
+        mean.scatter_ns = timestamp_round((fabs(sum) + sum_abs / 2) / mean.clocks);
+        mean.phase_sd_ns = sqrt(phase_var) / mean.clocks;
+        mean.rate_sd_ppb = sqrt(rate_var) / mean.clocks;
+    }
+    master->mean = mean;
 }
 
 static void note_round(const struct master *master, const struct ballot *ballot,
@@ -290,7 +312,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         else
             master_form(master, &ballot, actions);
         publish(master, &ballot);
-        measure_scatter(master, &ballot);
+        measure_mean(master, &ballot);
         master_correct(master, now, actions);
         if (master->formed)
             note_round(master, &ballot, now, actions);

@@ -14,6 +14,7 @@
 
 /* A clock's standing in the group; the master's own has one too. */
 struct standing {
+    bool coming;          /* in from the next round on, if nothing comes between */
     bool in;              /* votes: it was within the gates in the last round it took part in */
     bool founder;         /* was averaged when the group was formed, ... */
     double founding_ppb;  /* ... its frequency in force then */
@@ -74,6 +75,15 @@ struct peer {
     struct estimate estimate; /* of this round, valid if it takes part */
 };
 
+/* How well the mean of the clocks that are in is known. */
+struct mean {
+    unsigned clocks;
+    double phase_sd_ns, rate_sd_ppb;
+    double wander_ppb;  /* the largest of theirs */
+    int64_t scatter_ns; /* how far it may be from the group's time while each clock still
+                         * follows its own correction */
+};
+
 enum phase {
     PHASE_IDLE,    /* until the next beat */
     PHASE_POLLING, /* exchanges are going out */
@@ -109,9 +119,7 @@ struct master {
     bool quorum;               /* the last round had one */
     unsigned counted, present;
     double mean_delay_ns;      /* of the counted clocks, the master's 0 included */
-    double wander_ppb;         /* of the group: the largest of the counted clocks' */
-    int64_t scatter_ns;        /* how far the counted clocks' mean may be from the group's time
-                                * while each follows its own correction */
+    struct mean mean;
 
     struct standing own;
     int64_t outstanding_ns;

@@ -20,8 +20,7 @@
  * 10 us; what does not get below this does not converge. */
 #define SPREAD_NS (100 * US)
 #define MOVED_NS MS
-/* What is outstanding falls by a quarter a second: from 800 ms to 20 us in 37 s,
- * from 4 ms in 19 s, and the group needs 4 s to get its time. */
+/* At 100 ms a second 400 ms take 4 s, and the group needs as long to get its time. */
 #define FAR_SECONDS 90
 #define NEAR_SECONDS 60
 

@@ -22,8 +22,8 @@
 /* For those who had to find the group's time anew. */
 #define MOVED_NS MS
 #define STEP_NS (300 * MS)
-/* 4 s until the group has its time, then a quarter of the rest less each second:
- * 300 ms are 100 us after 28 s. */
+/* 4 s until the group has its time, then 100 ms a second before the first
+ * synchronisation. */
 #define JOIN_SECONDS 60
 #define NOTICE_SECONDS 20
 #define DEAD_SECONDS 5

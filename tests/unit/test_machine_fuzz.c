@@ -24,7 +24,7 @@ static uint64_t sequences(void)
 }
 
 /* How to have the sequence under way alone; also where an assertion of the machines or
- * a sanitizer (ASAN_OPTIONS=abort_on_error=1) ends the program. */
+ * a sanitizer (with abort_on_error=1 in its options) ends the program. */
 static char recipe[64];
 static size_t recipe_length;
 
