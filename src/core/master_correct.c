@@ -65,6 +65,7 @@ static double sd_to_mean(const struct master *master, const struct peer *peer, d
     unsigned clocks = master->mean.clocks;
     bool member = peer->standing.in && clocks > 1;
 
+    own *= master_link_doubt(peer);
     return sqrt(own * own * (member ? 1 - 2.0 / clocks : 1) + mean * mean);
 }
 

@@ -261,7 +261,7 @@ static void publish(struct master *master, const struct ballot *ballot)
 static void measure_mean(struct master *master, const struct ballot *ballot)
 {
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
-    double sum = 0, sum_abs = 0, phase_var = 0, rate_var = 0;
+    double sum = 0, sum_abs = 0, phase_var = 0, rate_var = 0, doubt;
     struct mean mean = {0};
 
     for (size_t i = 0; i < ballot->count; i++) {
@@ -274,10 +274,12 @@ static void measure_mean(struct master *master, const struct ballot *ballot)
         mean.clocks++;
         sum += x;
         sum_abs += fabs(x);
-        phase_var += clock->phase_sd_ns * clock->phase_sd_ns;
-        rate_var += clock->rate_sd_ppb * clock->rate_sd_ppb;
-        if (ballot->peers[i])
-            mean.wander_ppb = fmax(mean.wander_ppb, ballot->peers[i]->estimate.wander_ppb);
+        if (!ballot->peers[i])
+            continue;
+        doubt = master_link_doubt(ballot->peers[i]);
+        phase_var += pow(doubt * clock->phase_sd_ns, 2);
+        rate_var += pow(doubt * clock->rate_sd_ppb, 2);
+        mean.wander_ppb = fmax(mean.wander_ppb, ballot->peers[i]->estimate.wander_ppb);
     }
     if (mean.clocks > 0) {
         mean.scatter_ns = timestamp_round((fabs(sum) + sum_abs / 2) / mean.clocks);

@@ -17,8 +17,14 @@
 #include <math.h>
 
 #define DEPARTURE_LAG_MAX_NS NS_PER_S /* told to be later than that: nonsense */
+#define DOUBTFUL_SAMPLES 128.0
 #define HOLDOVER_WANDER_PPB 10.0 /* as core/discipline.c counts it */
 #define LAG_FORGET 32 /* REPLYs after which a least lag that is not seen again has faded */
+
+double master_link_doubt(const struct peer *peer)
+{
+    return 1 + DOUBTFUL_SAMPLES / fmax(peer->estimate.samples, 1);
+}
 
 void master_link_reset(struct peer *peer)
 {

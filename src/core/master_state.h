@@ -150,6 +150,9 @@ void master_peer_free(struct master *master);
 bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequence,
                        const struct wire_reply *reply, const struct exchange *exchange,
                        const struct reading *arrived);
+/* What is told of a link's sd (by how much it is multiplied): few observations know little
+ * of how uncertain they are. */
+double master_link_doubt(const struct peer *peer);
 /* Nothing known of this link holds any more. */
 void master_link_reset(struct peer *peer);
 /* WELCOME, first and whenever the interval it told has changed. */

@@ -130,7 +130,7 @@ static struct course_alone course_of(const struct victim *victim)
                                   .past_ns = INT64_MIN};
 
     for (int i = 0; i <= REST_SECONDS * 10; i++) {
-        timex_model_advance(&model, raw_ns + i * 100 * MS);
+        timex_model_advance(&model, raw_ns + 100 * MS * i);
         course.rest_ns = model.real_ns - model.raw_ns - victim->start_ns -
                          timestamp_drift(model.raw_ns - raw_ns, freq_ppb);
         int64_t past_ns = forth * (course.rest_ns - victim->target_ns);

@@ -25,7 +25,9 @@
 /* 4 s until the group has its time, then 100 ms a second before the first
  * synchronisation. */
 #define JOIN_SECONDS 60
-#define NOTICE_SECONDS 20
+/* A master that comes back measures its links anew before the group goes on: for 60
+ * rounds, 30 s, at most. */
+#define NOTICE_SECONDS 45
 #define DEAD_SECONDS 5
 /* What a frequency measured for 8 s by such stamps may be off; without it node 3
  * would run 220 ppm fast. */

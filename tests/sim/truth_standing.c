@@ -47,13 +47,14 @@ static void clear(struct fortune *fortune)
     fortune->wild = false;
 }
 
-/* After a decision: dealt with is what was counted, then not, then counted again. */
+/* After a decision: dealt with is what was counted, then put out, then counted again.  A
+ * clock that only looked noisy was not. */
 static void settle(struct truth *truth, struct fortune *fortune)
 {
     if (!fortune->faulty)
         return;
     if (!fortune->counted)
-        fortune->was_out = true;
+        fortune->was_out |= fortune->verdict != VERDICT_NOISY;
     else if (fortune->was_out && truth->world->now_ns >= fortune->fault_end_ns)
         clear(fortune);
 }
@@ -128,6 +129,7 @@ void truth_note(struct truth *truth, unsigned node, const struct note *note)
         take_round(truth, note);
         break;
     case NOTE_CLOCK_EXCLUDED:
+    case NOTE_CLOCK_JUMPED:
         take_exclusion(truth, note);
         break;
     case NOTE_GROUP_FORMED:

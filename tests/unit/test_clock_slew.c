@@ -58,7 +58,7 @@ static void largest_chunks(void **state)
     for (size_t i = 0; i < 9; i++)
         for (int part = 0; part < 10; part++)
             told_is_delivered(&dice, order_of(0, slews_ns[i / 3], adjtimes_ns[i % 3]), 1,
-                              part * 100 * NS_PER_MS);
+                              100 * NS_PER_MS * part);
 }
 
 static void any_chunks_at_any_frequency(void **state)
