@@ -6,7 +6,7 @@
 #define PLL_SHARE 4                         /* the PLL delivers a quarter of its remainder a second */
 #define PLL_LIMIT_NS (NS_PER_S / 2)         /* MAXPHASE */
 #define ADJTIME_PPM 500.0                   /* MAX_TICKADJ: what adjtime delivers in a second, us */
-#define HURRY_GAIN PLL_SHARE                /* all of it in one second */
+#define PLL_SECONDS 48                      /* after which 10^-6 is left */
 #define HURRY_LEAST_NS (2 * 500 * NS_PER_US) /* below, adjtime alone is as fast as against the PLL */
 
 /* Up to here adjtime's 500 us a second are more than the PLL's quarter. */
@@ -38,6 +38,32 @@ static int64_t chunk_for(int64_t left_ns, int64_t limit_ns)
     return timestamp_clamp(timestamp_round(d / (1 - d) * (double)NS_PER_S), limit_ns);
 }
 
+/* What the PLL delivers in all if nobody orders again: a first chunk of c and then three
+ * quarters of it each second, c_k / (1 + c_k + a) each, while adjtime runs at a. */
+static int64_t delivered(int64_t chunk_ns, double a)
+{
+    double c = (double)chunk_ns / (double)NS_PER_S;
+    double sum = 0;
+
+    for (unsigned k = 0; k < PLL_SECONDS; k++, c -= c / PLL_SHARE)
+        sum += c / (1 + c + a);
+    return timestamp_round(sum * (double)NS_PER_S);
+}
+
+/* adjtime takes back what the PLL would deliver beyond left_ns; each of its own seconds
+ * delivers a / (1 + a). */
+static void order_hurry(int64_t left_ns, int64_t limit_ns, struct order *order)
+{
+    int64_t chunk_ns = chunk_for(left_ns, limit_ns / PLL_SHARE);
+    double a = copysign(ADJTIME_PPM / 1e6, -(double)left_ns);
+    int64_t beyond_ns = delivered(chunk_ns, a) - left_ns;
+
+    order->soon = true;
+    order->slew_ns = PLL_SHARE * chunk_ns;
+    if (beyond_ns != 0 && (beyond_ns > 0) == (left_ns > 0))
+        order->adjtime_ns = -in_us(timestamp_round((double)beyond_ns * (1 + a)));
+}
+
 void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *order)
 {
     int64_t limit_ns = PLL_SHARE * timestamp_drift(NS_PER_S, rate_ppm * 1000);
@@ -51,11 +77,8 @@ void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *orde
     }
     if (limit_ns > PLL_LIMIT_NS)
         limit_ns = PLL_LIMIT_NS;
-    if (!hurry) {
+    if (hurry)
+        order_hurry(left_ns, limit_ns, order);
+    else
         order->slew_ns = timestamp_clamp(left_ns, limit_ns);
-        return;
-    }
-    order->soon = true;
-    order->slew_ns = HURRY_GAIN * chunk_for(left_ns, limit_ns / HURRY_GAIN);
-    order->adjtime_ns = in_us(timestamp_clamp(left_ns, limit_ns) - order->slew_ns);
 }

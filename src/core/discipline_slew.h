@@ -13,9 +13,8 @@
  * hurry: nobody relies on this clock yet (it was never synchronised).  The PLL is
  * then ordered four times what is left, so that all of it is delivered in one second,
  * and adjtime takes three quarters back again.  The next order, soon after the second
- * has begun, ends both.  Should there be none, the clock passes the target (by no more than 3/4 of what
- * the rate allows the PLL to hold: 300 ms at 100000 ppm) and adjtime brings it back to it
- * at 500 ppm.
+ * has begun, ends both.  Should there be none, the clock passes the target (at 100000 ppm
+ * by some 300 ms at most) and adjtime brings it back to it at 500 ppm.
  */
 void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *order);
 

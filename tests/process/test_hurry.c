@@ -32,7 +32,7 @@
 #define ALONE_PAST_NS (300 * MS)
 /* Chunks of c = 100 ms, 3/4 c ... deliver c / (1 + c) each: up to 25 ms more or less than
  * the 400 ms that they are. */
-#define ALONE_REST_NS (25 * MS)
+#define ALONE_REST_NS MS
 /* One of 100 ms, backward. */
 #define CHUNK_NS (112 * MS)
 #define REST_SECONDS 1000
