@@ -51,7 +51,8 @@ struct order {
     double freq_ppb;
     int64_t slew_ns;      /* by the PLL; replaces its remainder, the chunk under way excepted */
     int64_t adjtime_ns;   /* by adjtime, whole microseconds; replaces what it has left likewise */
-    bool soon;            /* more is ordered than shall be delivered: tick again in DISCIPLINE_SOON_NS */
+    bool soon;            /* more is ordered than shall be delivered: tick again in
+                           * DISCIPLINE_SOON_NS */
     int64_t maxerror_ns;  /* the bound */
     int64_t esterror_ns;
     bool synchronised;    /* STA_UNSYNC cleared */
@@ -77,7 +78,8 @@ enum discipline_event {
     DISCIPLINE_FOREIGN = 1 << 2,  /* somebody else set the clock; *foreign_ns tells by how much */
     DISCIPLINE_JUMPED = 1 << 3,   /* suspend: the map is forgotten */
     DISCIPLINE_PANIC = 1 << 4,    /* the outstanding correction is beyond panic_threshold */
-    DISCIPLINE_BEYOND = 1 << 5,   /* the frequency asked for is beyond the kernel's 500 ppm (said once) */
+    DISCIPLINE_BEYOND = 1 << 5,   /* the frequency asked for is beyond the kernel's 500 ppm
+                                   * (said once) */
 };
 
 struct discipline_outcome {
@@ -92,11 +94,11 @@ struct discipline_outcome {
 
 /* What is worth knowing at the next start. */
 struct discipline_memory {
-    bool learned;         /* the frequency is this clock's own, learned in a group */
     double freq_ppb;      /* phi that was ordered last */
     double freq_sd_ppb;
-    bool synchronised;    /* or in holdover: the target below was being followed */
     struct target target; /* in RAW time: means nothing once the machine was booted anew */
+    bool learned;         /* the frequency is this clock's own, learned in a group */
+    bool synchronised;    /* or in holdover: the target was being followed */
 };
 
 struct discipline;

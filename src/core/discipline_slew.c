@@ -3,14 +3,16 @@
 
 #include <math.h>
 
-#define PLL_SHARE 4                         /* the PLL delivers a quarter of its remainder a second */
-#define PLL_LIMIT_NS (NS_PER_S / 2)         /* MAXPHASE */
-#define ADJTIME_PPM 500.0                   /* MAX_TICKADJ: what adjtime delivers in a second, us */
-#define PLL_SECONDS 48                      /* after which 10^-6 is left */
-#define HURRY_LEAST_NS (2 * 500 * NS_PER_US) /* below, adjtime alone is as fast as against the PLL */
+#define PLL_SHARE 4                 /* the PLL delivers a quarter of its remainder a second */
+#define PLL_SECONDS 48              /* after which 10^-6 is left */
+#define PLL_LIMIT_NS (NS_PER_S / 2) /* MAXPHASE */
+#define ADJTIME_PPM 500.0           /* MAX_TICKADJ: what adjtime delivers in a second, us */
+
+/* Up to here adjtime alone is as fast as against the PLL. */
+#define HURRY_LEAST_NS (500 * NS_PER_US * 2)
 
 /* Up to here adjtime's 500 us a second are more than the PLL's quarter. */
-#define ADJTIME_LIMIT_NS (PLL_SHARE * 500 * NS_PER_US)
+#define ADJTIME_LIMIT_NS (500 * NS_PER_US * PLL_SHARE)
 
 static int64_t in_us(int64_t ns)
 {
@@ -38,30 +40,38 @@ static int64_t chunk_for(int64_t left_ns, int64_t limit_ns)
     return timestamp_clamp(timestamp_round(d / (1 - d) * (double)NS_PER_S), limit_ns);
 }
 
-/* What the PLL delivers in all if nobody orders again: a first chunk of c and then three
- * quarters of it each second, c_k / (1 + c_k + a) each, while adjtime runs at a. */
-static int64_t delivered(int64_t chunk_ns, double a)
+/* A second of the corrected clock at frequency f, in which the slews run at c. */
+static double delivered(double f, double c)
 {
-    double c = (double)chunk_ns / (double)NS_PER_S;
-    double sum = 0;
-
-    for (unsigned k = 0; k < PLL_SECONDS; k++, c -= c / PLL_SHARE)
-        sum += c / (1 + c + a);
-    return timestamp_round(sum * (double)NS_PER_S);
+    return c / (1 + f + c);
 }
 
-/* adjtime takes back what the PLL would deliver beyond left_ns; each of its own seconds
- * delivers a / (1 + a). */
+/* What adjtime has to take back of what the PLL would deliver beyond left_ns in chunks of c,
+ * 3/4 c ... if nobody ordered again: a in each second until nothing is beyond. */
+static int64_t take_back(int64_t left_ns, int64_t chunk_ns, double f)
+{
+    double left = (double)left_ns / (double)NS_PER_S, beyond = -left, back = 0;
+    double c = (double)chunk_ns / (double)NS_PER_S, a = copysign(ADJTIME_PPM / 1e6, -left);
+    double c_k = c;
+
+    for (unsigned k = 0; k < PLL_SECONDS; k++, c_k -= c_k / PLL_SHARE)
+        beyond += delivered(f, c_k);
+    for (c_k = c; beyond * left > 0; c_k -= c_k / PLL_SHARE) {
+        double gain = delivered(f, c_k + a) - delivered(f, c_k);
+
+        back += a * fmin(1, -beyond / gain);
+        beyond += gain;
+    }
+    return in_us(timestamp_round(back * (double)NS_PER_S));
+}
+
 static void order_hurry(int64_t left_ns, int64_t limit_ns, struct order *order)
 {
     int64_t chunk_ns = chunk_for(left_ns, limit_ns / PLL_SHARE);
-    double a = copysign(ADJTIME_PPM / 1e6, -(double)left_ns);
-    int64_t beyond_ns = delivered(chunk_ns, a) - left_ns;
 
     order->soon = true;
     order->slew_ns = PLL_SHARE * chunk_ns;
-    if (beyond_ns != 0 && (beyond_ns > 0) == (left_ns > 0))
-        order->adjtime_ns = -in_us(timestamp_round((double)beyond_ns * (1 + a)));
+    order->adjtime_ns = take_back(left_ns, chunk_ns, order->freq_ppb / 1e9);
 }
 
 void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *order)

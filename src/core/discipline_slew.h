@@ -6,9 +6,10 @@
 #include "core/discipline.h"
 
 /*
- * Fills in slew_ns and adjtime_ns so that left_ns is delivered as fast as may be, at
- * no more than rate_ppm, and so that the kernel by itself comes to rest at the
- * target (to a few microseconds) should nobody ever order again.
+ * Fills in slew_ns, adjtime_ns and soon of an order whose freq_ppb is set, so that left_ns
+ * is delivered as fast as may be, at no more than rate_ppm, and so that the kernel by
+ * itself comes to rest at the target (to a few microseconds) should nobody ever order
+ * again.
  *
  * hurry: nobody relies on this clock yet (it was never synchronised).  The PLL is
  * then ordered four times what is left, so that all of it is delivered in one second,

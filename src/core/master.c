@@ -76,6 +76,7 @@ static void forget_group(struct master *master)
         master->peers[i].standing = (struct standing){0};
         master->peers[i].heard_raw_ns = master->status.now.raw_ns;
     }
+    master_hurry(master, master->status.now.raw_ns);
 }
 
 static void take_tick(struct master *master, const struct event *event, struct actions *actions)

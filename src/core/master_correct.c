@@ -46,11 +46,12 @@ static bool contradicts(const struct master *master, const struct peer *peer,
 /* A clock that was synchronised a moment ago and is connected again, or whose master
  * was started again, still knows the group's time better than a link that has just
  * been made can tell.  As long as that contradicts nothing it is left with what it
- * has; and so is a newcomer, whom corrections of pure noise would only drag about. */
+ * has, until it was told once: then it knows no more than the link does.  So is a
+ * newcomer, whom corrections of pure noise would only drag about. */
 static bool is_left_as_it_is(const struct master *master, const struct peer *peer,
                              int64_t correction_ns)
 {
-    bool claims = peer->state != SYNC_UNSYNCHRONISED;
+    bool claims = peer->state != SYNC_UNSYNCHRONISED && !peer->told;
     bool better = (double)peer->claimed_sd_ns < peer->estimate.offset_sd_ns;
 
     return ((claims && better) || peer->standing.verdict == VERDICT_NEWCOMER) &&
@@ -87,8 +88,10 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
         return;
     correct->has_map =
         gets_map(master, peer->standing.verdict) && !is_left_as_it_is(master, peer, correction_ns);
-    if (correct->has_map)
+    if (correct->has_map) {
         peer->given_sd_ppb = estimate->freq_sd_ppb;
+        peer->told = true;
+    }
     correct->map = map;
     correct->correction_ns = correction_ns;
     correct->offset_sd_ns = timestamp_round(

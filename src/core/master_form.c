@@ -82,7 +82,7 @@ static bool may_form(struct master *master, const struct ballot *ballot)
         return false;
     }
     master->forming_rounds++;
-    if (stood_together(claims, ballot))
+    if (stood_together(claims, ballot) && master->disputed_rounds == 0)
         return is_found_again(master, ballot);
     return master->forming_rounds >= ROUNDS_MAX ||
            (master->forming_rounds >= MASTER_FORM_ROUNDS && master->quiet_rounds >= QUIET_ROUNDS &&

@@ -29,6 +29,7 @@ double master_link_doubt(const struct peer *peer)
 void master_link_reset(struct peer *peer)
 {
     estimator_reset(peer->estimator);
+    peer->told = false;
     peer->correct_sequence = 0;
     peer->departures.waiting = false;
     peer->departures.sequence = 0;

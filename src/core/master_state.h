@@ -71,6 +71,7 @@ struct peer {
     struct departures departures;
 
     struct standing standing;
+    bool told;             /* the map it follows comes from this link */
     double given_sd_ppb;   /* sd of the frequency behind the map it follows */
     struct estimate estimate; /* of this round, valid if it takes part */
 };
@@ -131,7 +132,7 @@ struct master {
 /* master_state.c */
 bool master_is_reference(const struct master *master, const char *name);
 uint32_t master_next_sequence(struct peer *peer);
-/* A slave joined: soon the next rounds, and several. */
+/* A link is new: soon the next rounds, and several. */
 void master_hurry(struct master *master, int64_t raw_ns);
 
 /* master_peer.c */

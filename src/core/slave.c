@@ -358,7 +358,8 @@ static void say_report(struct slave *slave, const struct discipline_outcome *out
     report->state = (uint8_t)discipline_state(slave->discipline);
     slave->session.told_state = report->state;
     report->foreign = slave->foreign_due;
-    report->applied_ns = slave->status.now.total_ns - slave->followed_total_ns;
+    report->applied_ns = timestamp_clamp(slave->status.now.total_ns - slave->followed_total_ns,
+                                         TIMESTAMP_LIMIT_NS - 1);
     report->slew_left_ns = slave->status.slew_left_ns;
     report->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
     report->bound_ns = outcome->order.maxerror_ns;

@@ -67,7 +67,7 @@ static void print_help(void)
           "      --check          check the configuration and exit\n"
           "      --print-config   print the settings in force and exit\n"
           "      --print-sample   print the commented sample configuration and exit\n"
-          "      --tidy           put the clock's tick and status right after a crash and exit\n"
+          "      --tidy           put the clock's slew, tick and status right, and exit\n"
           "  -h, --help           print this and exit\n"
           "  -V, --version        print the version and exit\n"
           "\n"

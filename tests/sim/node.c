@@ -67,17 +67,24 @@ static struct kernel_port port_of(struct node *node)
                                 .precision_ns = PRECISION_NS};
 }
 
+static double chosen(const struct scenario_list *list, unsigned index, double drawn)
+{
+    return (int)index < list->count ? list->values[index] : drawn;
+}
+
 static void init_clock(struct node *node, const struct scenario_clock *clock, uint64_t seed)
 {
     struct dice dice = dice_new(seed, DICE_CLOCK, node->index);
     int64_t raw_ns = llround(dice_unit(&dice) * BOOT_SPAN_NS);
-    int64_t offset_ns = llround(dice_around(&dice, (double)clock->offset_ns));
-    double freq = dice_around(&dice, clock->frequency_ppm / 1e6);
+    double offset_ns = dice_around(&dice, (double)clock->offset_ns);
+    double frequency_ppm = dice_around(&dice, clock->frequency_ppm);
 
-    crystal_init(&node->crystal, raw_ns, freq, clock->wander,
+    offset_ns = chosen(&clock->offsets_ns, node->index, offset_ns);
+    frequency_ppm = chosen(&clock->frequencies_ppm, node->index, frequency_ppm);
+    crystal_init(&node->crystal, raw_ns, frequency_ppm / 1e6, clock->wander,
                  dice_new(seed, DICE_CRYSTAL, node->index));
     node->raw_ns = raw_ns;
-    timex_model_init(&node->model, raw_ns, NODE_EPOCH_NS + offset_ns);
+    timex_model_init(&node->model, raw_ns, NODE_EPOCH_NS + llround(offset_ns));
     node->noise_ns = clock->noise_ns;
 }
 

@@ -30,7 +30,7 @@ static const char help[] =
     "  --figures        one line of figures between tabs, without units: name, seed, ok or\n"
     "                   broken, rms, p99 and largest spread [us], convergence [s], bounds that\n"
     "                   were wrong, backward steps, slews too fast, median bound / p99 error,\n"
-    "                   largest spread since all were in [us], shift [us]\n"
+    "                   largest spread since all were in [us], shift [us], overshoot\n"
     "  --quiet          nothing but what broke a limit\n"
     "  --list           the scenarios there are (with --faults: those of faults alone)\n"
     "\n"

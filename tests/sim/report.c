@@ -148,11 +148,12 @@ void report_print_figures(const struct report *report, bool kept, FILE *out)
     if (report->converged_ns >= 0)
         (void)snprintf(converged, sizeof(converged), "%.2f", (double)report->converged_ns / 1e9);
     (void)fprintf(out, "%s\t%" PRIu64 "\t%s\t%.6g\t%.6g\t%.6g\t%s\t%" PRIu64 "\t%" PRIu64
-                  "\t%" PRIu64 "\t%.4g\t%.6g\t%.6g\n",
+                  "\t%" PRIu64 "\t%.4g\t%.6g\t%.6g\t%.4g\n",
                   report->scenario->name, report->seed, kept ? "ok" : "broken",
                   r->spread_rms_ns / 1e3, r->spread_p99_ns / 1e3, r->spread_max_ns / 1e3,
                   converged, wrong_bounds(r), r->backward, r->too_fast,
-                  r->bound_p50_ns / r->error_p99_ns, r->worst_ns / 1e3, fabs(r->shift_ns) / 1e3);
+                  r->bound_p50_ns / r->error_p99_ns, r->worst_ns / 1e3, fabs(r->shift_ns) / 1e3,
+                  r->overshoot);
 }
 
 void report_csv_header(int nodes, FILE *out)

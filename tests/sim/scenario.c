@@ -196,7 +196,7 @@ int scenario_set(struct scenario *scenario, const char *setting, char error[SCEN
     FILE *out;
     int r;
 
-    if (!value || value[1] == '\0' || value[1] == '[')
+    if (!value || value[1] == '\0')
         return config_refuse(error, (struct config_place){.file = setting}, NULL,
                              "found no value; allowed is KEY=VALUE, as in clock.wander=1e-8");
     out = open_memstream(&text, &size);

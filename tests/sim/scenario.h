@@ -33,12 +33,19 @@ struct scenario_path {
     int64_t turnaround_ns;      /* a node's time between a frame's arrival and its answer */
 };
 
+/* One value for each of the first `count` nodes. */
+struct scenario_list {
+    int count;
+    double values[SCENARIO_NODES_MAX];
+};
+
 /* A clock's properties; each is drawn for each node from the seed. */
 struct scenario_clock {
     int64_t offset_ns;    /* uniform within +- this */
     double frequency_ppm; /* uniform within +- this */
     double wander;        /* W, random walk of the frequency: its sd after one second (1e-9) */
     int64_t noise_ns;     /* sd of the white noise of a stamp */
+    struct scenario_list offsets_ns, frequencies_ppm; /* in place of what would be drawn */
 };
 
 enum scenario_what {

@@ -27,6 +27,8 @@ const struct scenario_key scenario_keys_clock[] = {
     {"frequency_ppm", OF(scenario_clock, frequency_ppm), 0, 10000, KEY_NUMBER, 0},
     {"wander", OF(scenario_clock, wander), 0, 1e-5, KEY_NUMBER, 0},
     {"noise", OF(scenario_clock, noise_ns), 0, S, KEY_DURATION, 0},
+    {"offsets", OF(scenario_clock, offsets_ns), -DAY, DAY, KEY_DURATIONS, 0},
+    {"frequencies_ppm", OF(scenario_clock, frequencies_ppm), -10000, 10000, KEY_NUMBERS, 0},
     {NULL, 0, 0, 0, KEY_FLAG, 0},
 };
 

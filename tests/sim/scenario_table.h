@@ -14,6 +14,8 @@ enum key_type {
     KEY_FLAG,     /* bool */
     KEY_TEXT,     /* char[] of `most` bytes */
     KEY_NODES,    /* int[], ended by -1 */
+    KEY_DURATIONS, /* struct scenario_list, ns */
+    KEY_NUMBERS,   /* struct scenario_list */
 };
 
 struct scenario_key {

@@ -68,6 +68,14 @@ static const char *allowed_values(const struct scenario_key *key, char buffer[AL
         (void)snprintf(buffer, ALLOWED_SIZE, "a list [ ... ] of nodes from %g to %g", key->least,
                        key->most);
         break;
+    case KEY_DURATIONS:
+        (void)snprintf(buffer, ALLOWED_SIZE, "a list [ ... ] of up to %d durations up to \"%s\"",
+                       SCENARIO_NODES_MAX, config_duration_print((int64_t)key->most, most));
+        break;
+    case KEY_NUMBERS:
+        (void)snprintf(buffer, ALLOWED_SIZE, "a list [ ... ] of up to %d numbers from %g to %g",
+                       SCENARIO_NODES_MAX, key->least, key->most);
+        break;
     case KEY_NUMBER:
     case KEY_COUNT:
     default:
@@ -148,6 +156,31 @@ static bool take_nodes(const config_setting_t *setting, const struct scenario_ke
     return true;
 }
 
+static bool take_list(const config_setting_t *setting, const struct scenario_key *key,
+                      struct scenario_list *list)
+{
+    const int count = config_setting_length(setting);
+    int64_t ns;
+
+    if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
+        return false;
+    if (count > SCENARIO_NODES_MAX)
+        return false;
+    list->count = count;
+    for (int i = 0; i < count; i++) {
+        const config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
+
+        if (key->type == KEY_NUMBERS && !take_number(item, key, &list->values[i]))
+            return false;
+        if (key->type == KEY_DURATIONS) {
+            if (!take_duration(item, key, &ns))
+                return false;
+            list->values[i] = (double)ns;
+        }
+    }
+    return true;
+}
+
 static bool take(const config_setting_t *setting, const struct scenario_key *key, void *field)
 {
     switch (key->type) {
@@ -161,6 +194,9 @@ static bool take(const config_setting_t *setting, const struct scenario_key *key
         return take_text(setting, key, field);
     case KEY_NODES:
         return take_nodes(setting, key, field);
+    case KEY_DURATIONS:
+    case KEY_NUMBERS:
+        return take_list(setting, key, field);
     case KEY_FLAG:
     default:
         if (config_setting_type(setting) != CONFIG_TYPE_BOOL)

@@ -3,9 +3,10 @@
 #include "crystal.h"
 #include "heap.h"
 #include "path.h"
-#include "world.h"
+#include "world_state.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +59,50 @@ static struct truth_results run(const struct scenario *scenario, uint64_t seed,
     truth_results(world_truth(world), &results);
     world_free(world);
     return results;
+}
+
+static void see_first(const struct truth_row *row, void *context)
+{
+    if (row->at_ns == 0)
+        *(struct truth_row *)context = *row;
+}
+
+/* The last node's offset and frequency are drawn. */
+static void chosen_clocks_start_where_they_were_put(void **state)
+{
+    struct scenario scenario = five(2);
+    struct truth_row first = {.count = 0};
+
+    (void)state;
+    scenario.clock.offsets_ns = (struct scenario_list){4, {4e8, -4e8, 2e8, 0}};
+    (void)run(&scenario, seed_of_run(), see_first, &first);
+    assert_int_equal(first.count, 5);
+    assert_int_equal(first.nodes[0].error_ns, 400000000);
+    assert_int_equal(first.nodes[1].error_ns, -400000000);
+    assert_int_equal(first.nodes[2].error_ns, 200000000);
+    assert_int_equal(first.nodes[3].error_ns, 0);
+    assert_int_not_equal(first.nodes[4].error_ns, 0);
+    assert_true(fabs(first.nodes[4].error_ns) <= 5e7);
+}
+
+static void a_chosen_frequency_is_the_crystals(void **state)
+{
+    struct scenario scenario = five(2);
+    struct world *world;
+
+    (void)state;
+    scenario.clock.frequencies_ppm = (struct scenario_list){2, {100, -100}};
+    scenario.clock.wander = 0;
+    world = world_new(&scenario, seed_of_run());
+    assert_non_null(world);
+    for (unsigned i = 0; i < 2; i++) {
+        struct crystal *crystal = &world->nodes[i].crystal;
+        int64_t begun_ns = crystal_raw(crystal, 0);
+
+        assert_int_equal(crystal_raw(crystal, NS_PER_S) - begun_ns - NS_PER_S,
+                         i == 0 ? 100000 : -100000);
+    }
+    world_free(world);
 }
 
 static void earliest_first_and_in_order_of_planning(void **state)
@@ -325,6 +370,8 @@ static void a_killed_master_leaves_slaves_in_holdover(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chosen_clocks_start_where_they_were_put),
+        cmocka_unit_test(a_chosen_frequency_is_the_crystals),
         cmocka_unit_test(earliest_first_and_in_order_of_planning),
         cmocka_unit_test(looking_often_does_not_change_a_crystal),
         cmocka_unit_test(a_crystal_shows_what_it_was_asked_for),

@@ -46,7 +46,8 @@ static void every_value_arrives(void **state)
            "about = \"What.\"; nodes = 7; length = \"100 s\"; settle = \"10 s\";\n"
            "interval = \"6 s\"; exchanges = 1; fault = true;\n"
            "clock: { offset = \"1 ms\"; frequency_ppm = 2.5; wander = 1e-8;\n"
-           "  noise = \"30 ns\"; };\n"
+           "  noise = \"30 ns\"; offsets = [\"5 ms\", \"-2 us\"];\n"
+           "  frequencies_ppm = [1.0, -2.5, 0.0]; };\n"
            "limits: { max_slew_ppm = 100; initial_slew_ppm = 1000;\n"
            "  asymmetry_max = \"0 ns\"; };\n"
            "events: ( { at = \"50 s\"; what = \"lie\"; nodes = [1, 2]; by = \"-10 ms\";\n"
@@ -68,6 +69,11 @@ static void every_value_arrives(void **state)
     assert_true(s.clock.frequency_ppm > 2.49 && s.clock.frequency_ppm < 2.51);
     assert_true(s.clock.wander > 0.99e-8 && s.clock.wander < 1.01e-8);
     assert_int_equal(s.clock.noise_ns, 30);
+    assert_int_equal(s.clock.offsets_ns.count, 2);
+    assert_int_equal(s.clock.offsets_ns.values[0], 5000000);
+    assert_int_equal(s.clock.offsets_ns.values[1], -2000);
+    assert_int_equal(s.clock.frequencies_ppm.count, 3);
+    assert_int_equal(s.clock.frequencies_ppm.values[1] * 10, -25);
     assert_true(s.max_slew_ppm > 99 && s.max_slew_ppm < 101);
     assert_true(s.initial_slew_ppm > 999 && s.initial_slew_ppm < 1001);
     assert_int_equal(s.asymmetry_max_ns, 0);
@@ -134,7 +140,7 @@ static const struct wrong {
      "2: intervall: found an unknown key; allowed is one of about, nodes, length, settle, "
      "interval, exchanges, fault, clock, path, limits, events, expect"},
     {"clock: { drift = 1; };", "1: clock.drift: found an unknown key; allowed is one of offset, "
-                               "frequency_ppm, wander, noise"},
+                               "frequency_ppm, wander, noise, offsets, frequencies_ppm"},
     {"path: { up: { turnaround = \"1 s\"; }; };",
      "1: path.up.turnaround: found an unknown key; allowed is one of base, queue, stall_chance, "
      "stall, burst_chance, burst, burst_queue"},
@@ -154,6 +160,12 @@ static const struct wrong {
      "1: clock.wander: found inf; allowed is a number from 0 to 1e-05"},
     {"clock: { wander = nan; };", "1: found a syntax error here or before; allowed is NAME = "
                                   "VALUE; each name once, and GROUP: { ... };"},
+    {"clock: { offsets = [5, 6]; };",
+     "1: clock.offsets: found a list; allowed is a list [ ... ] of up to 64 durations up to "
+     "\"1 d\""},
+    {"clock: { frequencies_ppm = 5; };",
+     "1: clock.frequencies_ppm: found 5; allowed is a list [ ... ] of up to 64 numbers from -10000 "
+     "to 10000"},
     {"path: { stall_chance = 1.5; };",
      "1: path.stall_chance: found 1.5; allowed is a number from 0 to 0.9"},
     {"length = \"100 s\"; settle = \"200 s\";",
@@ -245,6 +257,8 @@ static void the_command_line_sets_anew(void **state)
     assert_int_equal(s.nodes, 9);
     assert_int_equal(s.path.up.queue_ns, 2000000);
     assert_int_equal(s.path.down.queue_ns, 1000000);
+    assert_int_equal(scenario_set(&s, "clock.offsets=[\"1 s\", \"-1 s\"]", error), 0);
+    assert_int_equal(s.clock.offsets_ns.count, 2);
     assert_int_equal(scenario_set(&s, "nodes=4294967301", error), -EINVAL);
     assert_string_equal(error, "nodes=4294967301: nodes: found 4294967301; allowed is an integer "
                                "from 2 to 64");

@@ -13,12 +13,15 @@
 
 #include <cmocka.h>
 
+#include "bound_sds.h"
+
 #define MS NS_PER_MS
 #define RAW_NS (1000 * NS_PER_S)
 #define TOTAL_NS (5 * NS_PER_S)
 #define PANIC_NS (1000 * NS_PER_S)
 #define HOLDOVER_NS (60 * NS_PER_S)
-#define SD_PART_NS (6 * 1000) /* of the bound, by target_ahead() as long as it is fresh */
+#define SD_NS 1000 /* of target_ahead() as long as it is fresh */
+#define SD_PART_NS ((int64_t)(BOUND_SDS * SD_NS)) /* of the bound */
 
 static const struct discipline_limits limits = {.max_slew_ppm = 500,
                                                 .initial_slew_ppm = 100000,
@@ -37,7 +40,7 @@ static inline struct discipline *fresh(void)
 static inline struct target target_ahead(int64_t ahead_ns, bool in)
 {
     return (struct target){.map = {RAW_NS, TOTAL_NS + ahead_ns, 0},
-                           .offset_sd_ns = 1000,
+                           .offset_sd_ns = SD_NS,
                            .asymmetry_ns = 50000,
                            .in = in};
 }

@@ -158,6 +158,8 @@ static void send_frame(struct group *group, unsigned node, const struct action *
         assert_int_equal(wire_stamp(happening->bytes, happening->length, &now, STAMP_USER), 0);
     assert_int_equal(
         wire_decode(happening->bytes, happening->length, WIRE_MINOR, &frame, &faults), 0);
+    if (frame.type == WIRE_CORRECT)
+        group->nodes[connection->node].told = frame.correct;
     if (!action->send.stamped)
         return;
     sent.sent.sequence = frame.sequence;
@@ -297,13 +299,15 @@ static bool running(const struct group_node *node)
 static void tick(struct group *group, unsigned node)
 {
     struct event event = {.kind = EVENT_TICK};
+    struct order *order = &group->nodes[node].order;
 
-    plan(group, group->now_ns + NS_PER_S, HAPPENS_TICK, node);
-    if (!running(&group->nodes[node]))
-        return;
-    event.tick = status_of(group, node);
-    handle(group, node, &event);
-    if (group->watch)
+    order->soon = false;
+    if (running(&group->nodes[node])) {
+        event.tick = status_of(group, node);
+        handle(group, node, &event);
+    }
+    plan(group, group->now_ns + (order->soon ? DISCIPLINE_SOON_NS : NS_PER_S), HAPPENS_TICK, node);
+    if (running(&group->nodes[node]) && group->watch)
         group->watch(group, group->watch_context);
 }
 

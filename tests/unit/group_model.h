@@ -37,6 +37,7 @@ struct group_node {
     int64_t stalled_until_ns; /* nothing crosses its connection before */
     int64_t delay_ns;         /* each way */
     double queue_ns;          /* mean, each way */
+    struct wire_correct told; /* the last one that left for it */
     struct order order;       /* the last one */
     unsigned orders, steps, panics;
     int64_t seen_ns;          /* its corrected clock when it was looked at last */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "machine_guard.h"
+#include "slewed_clock.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -50,18 +51,20 @@ static bool leaves_alone(const struct order *order, const struct clock_status *t
            order->slew_ns == tick->slew_left_ns - tick->underway_ns - tick->adjtime_left_ns;
 }
 
-/* All that will come leads from what comes anyway to what is outstanding, no faster than
- * the limit. */
+/* All that will come, in the hurry by what the kernel delivers of it, leads from what comes
+ * anyway to what is outstanding, no faster than the limit. */
 static void check_slew(const struct guard *guard, const struct order *order,
                        const struct clock_status *tick, int64_t outstanding_ns)
 {
-    int64_t sum_ns = order->slew_ns + order->adjtime_ns;
+    int64_t sum_ns = order->soon ? timestamp_round(slewed_clock_delivers(order))
+                                 : order->slew_ns + order->adjtime_ns;
     int64_t left_ns = timestamp_clamp(outstanding_ns, NS_PER_S) - tick->underway_ns;
     int64_t rate_ns = order->slew_ns / 4 + timestamp_clamp(order->adjtime_ns, KERNEL_ADJTIME_NS);
     double rate_ppm = guard->limits.initial_slew_ppm;
 
     if (leaves_alone(order, tick))
         return;
+    assert_false(order->soon && guard->was_in);
     if (guard->was_in)
         rate_ppm = guard->limits.max_slew_ppm;
     else if (guard->unsure)

@@ -105,6 +105,8 @@ static void tick_wild(struct life *life)
                                   .jumped = life_chance(dice, 10),
                                   .observed = life_chance(dice, 30)};
 
+    if (life_chance(dice, 10))
+        status.now.total_ns = dice_between(dice, 1 - TIMESTAMP_LIMIT_NS, TIMESTAMP_LIMIT_NS - 1);
     status.underway_ns = dice_between(dice, -NS_PER_MS, NS_PER_MS);
     status.adjtime_left_ns = dice_between(dice, -1000, 1000) * NS_PER_US;
     status.slew_left_ns = status.underway_ns + status.adjtime_left_ns +

@@ -24,13 +24,15 @@ static void next_second(struct model_clock *clock)
 {
     double adjtime_ns = fmax(-ADJTIME_NS, fmin(ADJTIME_NS, clock->adjtime_ns));
     double slew_ns = clock->slew_ns / 4;
+    double span;
 
     add_total(clock, clock->chunk_left_ns);
     clock->slew_ns -= slew_ns;
     clock->adjtime_ns -= adjtime_ns;
     clock->chunk_ns = slew_ns + adjtime_ns;
-    clock->chunk_left_ns = clock->chunk_ns;
-    clock->second_raw_ns += NS_PER_S;
+    span = 1 / (1 + (clock->freq_ppb + clock->chunk_ns) / 1e9);
+    clock->chunk_left_ns = clock->chunk_ns * span;
+    clock->second_raw_ns += timestamp_round(1e9 * span);
     clock->steepest_ppm = fmax(clock->steepest_ppm, fabs(clock->chunk_ns) / 1e3);
 }
 

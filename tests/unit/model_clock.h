@@ -2,7 +2,7 @@
 /*
  * model_clock: a machine's RAW clock at a constant frequency, and the kernel's
  * correction of it, which delivers a quarter of the PLL's remainder and up to 500 us of
- * adjtime's in each second.
+ * adjtime's in each second of the corrected clock.
  */
 #ifndef BERKELEY_TESTS_MODEL_CLOCK_H
 #define BERKELEY_TESTS_MODEL_CLOCK_H

@@ -76,6 +76,19 @@ static inline struct clock_status slewed_clock_status(const struct slewed_clock 
         .adjtime_left_ns = timestamp_round(clock->adjtime_ns)};
 }
 
+/* What the kernel makes of an order if nobody orders again. */
+static inline double slewed_clock_delivers(const struct order *order)
+{
+    struct slewed_clock clock = slewed_clock(0, 0);
+
+    clock.freq_ppb = order->freq_ppb;
+    clock.remainder_ns = (double)order->slew_ns;
+    clock.adjtime_ns = (double)order->adjtime_ns;
+    while (fabs(clock.remainder_ns) > 1 || clock.adjtime_ns != 0)
+        slewed_clock_next_second(&clock);
+    return (double)order->slew_ns + (double)order->adjtime_ns + clock.extra_ns;
+}
+
 static inline void slewed_clock_obey(struct slewed_clock *clock,
                                      const struct discipline_outcome *outcome)
 {

@@ -109,7 +109,7 @@ static double sd_after(double age_s, double wander_ppb)
     return 1000 + 7 * age_s + wander_ppb * pow(age_s, 1.5) / sqrt(3);
 }
 
-/* |outstanding| + scatter + asymmetry + 6 (sd + sd_f t + W t^1.5 / sqrt 3) */
+/* |outstanding| + scatter + asymmetry + 4.5 (sd + sd_f t + W t^1.5 / sqrt 3) */
 static void the_bound_is_the_formula(void **state)
 {
     (void)state;
@@ -130,7 +130,7 @@ static void the_bound_is_the_formula(void **state)
         assert_int_equal(discipline_follow(discipline, &target), 0);
         assert_true(fabs((double)discipline_sd(discipline, &now) - sd_ns) <= 1);
         assert_true(fabs((double)discipline_bound(discipline, &now) -
-                         (4000 + 900 + 50000 + 6 * sd_ns)) <= 1);
+                         (4000 + 900 + 50000 + BOUND_SDS * sd_ns)) <= 1);
         assert_int_equal(rest(discipline, now.raw_ns).order.maxerror_ns,
                          discipline_bound(discipline, &now));
         discipline_free(discipline);
@@ -155,7 +155,8 @@ static void holdover_wanders_ten_ppb_at_least(void **state)
         assert_int_equal(discipline_follow(discipline, &target), 0);
         discipline_hold(discipline);
         assert_true(fabs((double)discipline_sd(discipline, &now) - sd_ns) <= 1);
-        assert_true(fabs((double)discipline_bound(discipline, &now) - (50000 + 6 * sd_ns)) <= 1);
+        assert_true(fabs((double)discipline_bound(discipline, &now) -
+                         (50000 + BOUND_SDS * sd_ns)) <= 1);
         discipline_free(discipline);
     }
 }

@@ -180,7 +180,8 @@ static void a_restart_goes_on_in_holdover(void **state)
     assert_true(outcome.order.freq_ppb == LEARNED_PPB);
     assert_int_equal(outcome.outstanding_ns, 2 * NS_PER_US);
     assert_true(slews_towards(&outcome, 500));
-    assert_true(fabs((double)outcome.order.maxerror_ns - (2000 + 100 + 50000 + 6 * sd_ns)) <= 1);
+    assert_true(fabs((double)outcome.order.maxerror_ns -
+                     (2000 + 100 + 50000 + BOUND_SDS * sd_ns)) <= 1);
     assert_true(recall(discipline).synchronised);
     assert_int_equal(discipline_epoch(discipline), 0);
     discipline_free(discipline);

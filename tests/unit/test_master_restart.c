@@ -68,7 +68,7 @@ static void a_restarted_master_finds_the_group_as_it_was(void **state)
     group_assert_states(&group, ALL & ~1U, SYNC_HOLDOVER);
     group_step(&group, 0, 300 * NS_PER_MS);
     group_start(&group, 0);
-    group_run(&group, 10 * NS_PER_S);
+    group_run(&group, 35 * NS_PER_S);
     assert_int_equal(group_note(&group, 0, NOTE_GROUP_FORMED, NULL)->state, 1);
     assert_int_equal(group_note(&group, 0, NOTE_GROUP_FORMED, NULL)->counted, 4);
     group_assert_states(&group, ALL & ~1U, SYNC_SYNCHRONISED);

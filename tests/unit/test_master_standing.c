@@ -16,7 +16,9 @@
 #define ROUND_NS (4 * NS_PER_S)
 #define SUSPENDED_ROUNDS 4
 #define QUIET_NS 500.0 /* queueing delays */
+#define NOISIER_NS 20e3
 #define NOISY_NS 200e3
+#define HOPELESS_NS 1e6
 
 /* Two minutes after the start, a second after a round: ROUND_NS later is the next one. */
 static void settle(struct group *group)
@@ -221,6 +223,8 @@ static void a_newcomer_is_in_when_it_is_well_inside(void **state)
     group_assert_states(&group, 4, SYNC_UNSYNCHRONISED);
     group.nodes[2].lie_ns = gate_ns / 5;
     run_rounds(&group, 1);
+    assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_IN, NULL, since_ns), 0);
+    run_rounds(&group, 1);
     assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_IN, "node-c", since_ns), 1);
     assert_int_equal(verdict_on(&group, 2), VERDICT_COUNTED);
     group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
@@ -236,12 +240,29 @@ static void a_newcomer_on_a_noisier_link_is_judged_by_its_own_sd(void **state)
     int64_t since_ns;
 
     quiet_five(&group);
-    group.nodes[2].queue_ns = NOISY_NS;
+    group.nodes[2].queue_ns = NOISIER_NS;
     settle(&group);
-    since_ns = banish(&group, 2 * gate_ns);
-    run_rounds(&group, 2);
+    since_ns = banish(&group, -gate_ns / 2);
+    run_rounds(&group, 5);
     assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_IN, "node-c", since_ns), 1);
     group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
+    group_free(&group);
+}
+
+/* What it is told of the time is worth too little to the others. */
+static void a_link_far_noisier_than_the_others_stays_out(void **state)
+{
+    (void)state;
+    struct group group;
+
+    quiet_five(&group);
+    group.nodes[2].queue_ns = HOPELESS_NS;
+    group_start_all(&group);
+    group_run(&group, 2 * MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_IN, "node-c", 0), 0);
+    assert_int_equal(verdict_on(&group, 2), VERDICT_NEWCOMER);
+    group_assert_states(&group, ALL & ~4U, SYNC_SYNCHRONISED);
+    assert_true(group_spread(&group, ALL & ~4U) < 2 * NS_PER_US);
     group_free(&group);
 }
 
@@ -346,6 +367,7 @@ int main(void)
         cmocka_unit_test(who_is_excluded_knows_no_bound),
         cmocka_unit_test(a_newcomer_is_in_when_it_is_well_inside),
         cmocka_unit_test(a_newcomer_on_a_noisier_link_is_judged_by_its_own_sd),
+        cmocka_unit_test(a_link_far_noisier_than_the_others_stays_out),
         cmocka_unit_test(who_cannot_tell_abstains),
         cmocka_unit_test(a_reference_by_reload_is_left_alone),
         cmocka_unit_test(a_lost_connection_says_why),

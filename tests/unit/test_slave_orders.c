@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a slave says of the orders it gave its clock, and why it lost a master. */
+#include "bound_sds.h"
 #include "machine_probe.h"
 
 #include <setjmp.h>
@@ -11,7 +12,8 @@
 
 #define READ_PPB 777.0
 #define ORDERED_PPB 1000.0
-#define BOUND_NS (10 * NS_PER_MS + 6 * NS_PER_US)
+#define SD_NS NS_PER_US
+#define BOUND_NS (10 * NS_PER_MS + (int64_t)(BOUND_SDS * SD_NS))
 
 static void welcomed(struct probe *probe)
 {
@@ -36,7 +38,7 @@ static struct wire_frame correct(const struct probe *probe, enum clock_verdict v
     frame.correct.map.total_ns = probe->now.total_ns + 10 * NS_PER_MS;
     frame.correct.map.freq_ppb = freq_ppb;
     frame.correct.correction_ns = 10 * NS_PER_MS;
-    frame.correct.offset_sd_ns = NS_PER_US;
+    frame.correct.offset_sd_ns = SD_NS;
     return frame;
 }
 
