@@ -25,7 +25,7 @@
 
 /* When things happen, seconds from the start. */
 #define CLOCKS_BY 10 /* all daemons have made their clocks */
-#define KILL_FROM 21 /* a slave is killed, when the spread is a tenth of the first */
+#define KILL_FROM 13 /* a slave is killed, when the spread is a tenth of the first */
 #define HALVED_BY 25 /* else nobody corrects anything */
 #define KILL_BY 30
 #define DOWN_FOR 4 /* from there to its restart */

@@ -383,10 +383,14 @@ uint16_t nodes_port(const struct nodes *nodes)
     return nodes->port;
 }
 
+/* A bound beyond that has grown by itself since a daemon last said one. */
+#define VOUCHED_NS NS_PER_MS
+
 bool nodes_all_synchronised(const struct nodes *nodes)
 {
     for (size_t i = 0; i < NODES_COUNT; i++)
-        if (nodes->machines[i].node.pid == 0 || !nodes->machines[i].node.synchronised)
+        if (nodes->machines[i].node.pid == 0 || !nodes->machines[i].node.synchronised ||
+            nodes->machines[i].node.bound_ns > VOUCHED_NS)
             return false;
     return true;
 }
