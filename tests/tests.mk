@@ -88,7 +88,8 @@ run-check-sim: kinds = $(sim)
 run-check-unit: kinds = $(unit)
 run-check-process: kinds = $(process)
 run-check-structure: kinds = $(structure)
-run-instrumented: kinds = $(unit) $(process)
+run-instrumented: kinds = $(unit) $(process) $(sim)
+run-instrumented: export SIM_SEEDS ?= 1
 run-instrumented: export BERKELEY_TEST_SCALE ?= 4
 run-check run-check-unit run-check-process run-check-structure run-check-sim run-instrumented:
 	@$(structure_environment) sh tests/run $(BUILD)/log $(kinds)
@@ -128,8 +129,9 @@ check-faults: $(simulator) ## SEEDS=1000 simulations over all fault scenarios
 	@tests/sim/faults
 
 .PHONY: bench-accuracy
-bench-accuracy: $(simulator) ## the accuracy table, SEEDS=5 runs a cell: tests/bench/accuracy.tsv
+bench-accuracy: $(simulator) ## the tables of tests/bench, SEEDS=5 runs a cell: accuracy, convergence
 	@tests/bench/accuracy tests/bench/accuracy.tsv
+	@tests/bench/convergence tests/bench/convergence.tsv
 
 # The seeds of one share follow those of the one before.
 SEQUENCES ?= 1000000

@@ -132,7 +132,7 @@ static void start(struct estimator *estimator, double half_ns)
         struct hypothesis *hypothesis = &estimator->bank[i];
 
         *hypothesis = (struct hypothesis){
-            .wander_ppb = WANDER_LEAST_PPB * pow(WANDER_RATIO, i / SHARPNESSES),
+            .wander_ppb = WANDER_LEAST_PPB * pow(WANDER_RATIO, (int)(i / SHARPNESSES)),
             .sharpness = sharpness[i % SHARPNESSES]};
         start_afresh(hypothesis, half_ns);
         if (informed)
@@ -235,7 +235,9 @@ static bool absorb(struct estimator *estimator, enum direction direction, int64_
     rank(estimator);
     if (!won)
         return false;
-    if (estimator->challenger.kind != CHALLENGE_CLOCK)
+    if (estimator->challenger.kind == CHALLENGE_CLOCK)
+        estimator->samples = estimator->challenger.age; /* it is another clock from here on */
+    else
         hypothesis_confess(&estimator->challenger.hypothesis, &before);
     adopt_all(estimator, &estimator->challenger.hypothesis);
     moved = estimator->challenger.kind == CHALLENGE_CLOCK &&

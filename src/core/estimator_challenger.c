@@ -15,7 +15,8 @@
 #define FREE_QUEUES 5.0     /* how far a quantity is set free, in mean queueing times */
 /* No path changes by more, and its square still leaves doubles the digits of a stamp's. */
 #define FREE_MOST_NS 1e9
-#define FREE_RATE_PPB 1e3   /* a crystal's jump: 1 ppm */
+#define FREE_RATE_PPB 1e3   /* a crystal's jump: 1 ppm; or what moved it as far in a second */
+#define FREE_RATE_MOST_PPB 1e6
 
 static unsigned larger(unsigned a, unsigned b)
 {
@@ -56,7 +57,7 @@ static void release(struct hypothesis *hypothesis, enum challenge kind, enum dir
         hypothesis->x[THETA] += direction == FORWARD ? off_ns : -off_ns;
         p[THETA][THETA] += free_ns * free_ns;
         p[DELAY][DELAY] += free_ns * free_ns;
-        p[FREQ][FREQ] += FREE_RATE_PPB * FREE_RATE_PPB;
+        p[FREQ][FREQ] += pow(hypot(FREE_RATE_PPB, fmin(fabs(off_ns), FREE_RATE_MOST_PPB)), 2);
     }
 }
 

@@ -12,7 +12,8 @@
 #define SUSPEND_ROUNDS 4 /* an excluded clock is left alone for so many */
 #define RATE_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
 
-struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot, size_t i)
+struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot,
+                                        size_t i)
 {
     return ballot->peers[i] ? &ballot->peers[i]->standing : &master->own;
 }

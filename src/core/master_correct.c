@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#define TOLD_SHARE 3.0
 #define CONTRADICTION_SD 4.0 /* one round in 10^4 by chance */
 
 /* A clock that is left alone keeps the map it has; so does one that is in while
@@ -39,22 +40,25 @@ static bool contradicts(const struct master *master, const struct peer *peer,
     const struct estimate *estimate = &peer->estimate;
     double rate_ppb = master_rate(estimate->freq_ppb, peer->freq_ppb) - master->group.freq_ppb;
 
-    return fabs((double)correction_ns) > CONTRADICTION_SD * estimate->offset_sd_ns ||
-           fabs(rate_ppb) > CONTRADICTION_SD * estimate->freq_sd_ppb;
+    double sds = CONTRADICTION_SD * master_link_doubt(peer);
+
+    return fabs((double)correction_ns) > sds * estimate->offset_sd_ns ||
+           fabs(rate_ppb) > sds * estimate->freq_sd_ppb;
 }
 
 /* A clock that was synchronised a moment ago and is connected again, or whose master
  * was started again, still knows the group's time better than a link that has just
- * been made can tell.  As long as that contradicts nothing it is left with what it
- * has, until it was told once: then it knows no more than the link does.  So is a
- * newcomer, whom corrections of pure noise would only drag about. */
+ * been made can tell.  Once told by this link it knows no more than that: unless the link
+ * has become much worse meanwhile, as when one of its two crystals has jumped.  As long
+ * as nothing contradicts it, it is left with what it has.  So is a newcomer, whom
+ * corrections of pure noise would only drag about. */
 static bool is_left_as_it_is(const struct master *master, const struct peer *peer,
                              int64_t correction_ns)
 {
-    bool claims = peer->state != SYNC_UNSYNCHRONISED && !peer->told;
-    bool better = (double)peer->claimed_sd_ns < peer->estimate.offset_sd_ns;
+    double claimed_ns = (double)peer->claimed_sd_ns * (peer->told ? TOLD_SHARE : 1);
+    bool better = peer->state != SYNC_UNSYNCHRONISED && claimed_ns < peer->estimate.offset_sd_ns;
 
-    return ((claims && better) || peer->standing.verdict == VERDICT_NEWCOMER) &&
+    return (better || peer->standing.verdict == VERDICT_NEWCOMER) &&
            !contradicts(master, peer, correction_ns);
 }
 

@@ -78,7 +78,7 @@ static bool has_arrived(const struct master *master, const struct average_clock 
         gate_ns = own_ns > gate_ns ? own_ns : gate_ns;
         gate_ppb = fmax(own_ppb, gate_ppb);
     }
-    return clock->phase_sd_ns <= (double)(gate_ns / ADMIT_SHARE) &&
+    return clock->phase_sd_ns <= (double)gate_ns / ADMIT_SHARE &&
            clock->rate_sd_ppb <= gate_ppb / ADMIT_SHARE &&
            average_judge(clock, group_ns, master->group.freq_ppb, gate_ns / ADMIT_SHARE,
                          gate_ppb) == VERDICT_COUNTED;
@@ -155,7 +155,8 @@ static void dispute(struct master *master, const struct ballot *ballot, struct a
     master->formed = false;
     master->forming_rounds = MASTER_FORM_ROUNDS;
     for (size_t i = 0; i < ballot->count; i++)
-        *master_ballot_standing(master, ballot, i) = (struct standing){.verdict = VERDICT_NO_QUORUM};
+        *master_ballot_standing(master, ballot, i) =
+            (struct standing){.verdict = VERDICT_NO_QUORUM};
 }
 
 /* Until the first clocks are in nobody votes, and the group's rate is still that of

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define EXCHANGE_GAP_NS (20 * NS_PER_MS)  /* between the exchanges of a round: longer than a queue lives */
+#define EXCHANGE_GAP_NS (20 * NS_PER_MS) /* between a round's exchanges: longer than a queue lives */
 #define REPLY_TIMEOUT_NS NS_PER_S
 #define DEADLINE_MARGIN_NS (100 * NS_PER_MS) /* a round is decided this long before the next one */
 #define FAST_ROUNDS 8 /* after somebody joined, or more while somebody is on the way */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* master_state: what the three parts of the master machine share. */
+/* master_state: what the parts of the master machine share. */
 #ifndef BERKELEY_CORE_MASTER_STATE_H
 #define BERKELEY_CORE_MASTER_STATE_H
 
@@ -56,6 +56,7 @@ struct peer {
 
     struct estimator *estimator;
     bool expected;         /* it was told what is known before its first frame */
+    bool told;             /* the peer was: its map comes from this link */
     struct poll polls[WIRE_EXCHANGES_MAX];
     unsigned answers;      /* in this round */
     bool answered_before;  /* in the round before: it is waited for */
@@ -71,7 +72,6 @@ struct peer {
     struct departures departures;
 
     struct standing standing;
-    bool told;             /* the map it follows comes from this link */
     double given_sd_ppb;   /* sd of the frequency behind the map it follows */
     struct estimate estimate; /* of this round, valid if it takes part */
 };
@@ -135,17 +135,6 @@ uint32_t master_next_sequence(struct peer *peer);
 /* A link is new: soon the next rounds, and several. */
 void master_hurry(struct master *master, int64_t raw_ns);
 
-/* master_peer.c */
-void master_peer_up(struct master *master, const struct event *event, struct actions *actions);
-void master_peer_down(struct master *master, const struct event *event, struct actions *actions);
-void master_peer_frame(struct master *master, const struct event *event, struct actions *actions);
-void master_peer_sent(struct master *master, const struct event *event);
-void master_peer_stamped(struct master *master, const struct event *event);
-void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *actions);
-void master_peer_close(struct master *master, uint32_t peer, enum bye_reason reason,
-                       struct actions *actions);
-void master_peer_free(struct master *master);
-
 /* master_link.c: what a peer's frames tell the estimator. */
 /* A valid answer.  False if it tells a departure that cannot be: that one is not used. */
 bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequence,
@@ -156,8 +145,19 @@ bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequen
 double master_link_doubt(const struct peer *peer);
 /* Nothing known of this link holds any more. */
 void master_link_reset(struct peer *peer);
+
+/* master_peer.c */
+void master_peer_up(struct master *master, const struct event *event, struct actions *actions);
+void master_peer_down(struct master *master, const struct event *event, struct actions *actions);
+void master_peer_frame(struct master *master, const struct event *event, struct actions *actions);
+void master_peer_sent(struct master *master, const struct event *event);
+void master_peer_stamped(struct master *master, const struct event *event);
+void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *actions);
+void master_peer_close(struct master *master, uint32_t peer, enum bye_reason reason,
+                       struct actions *actions);
 /* WELCOME, first and whenever the interval it told has changed. */
 void master_peer_welcome(struct master *master, uint32_t slot, struct actions *actions);
+void master_peer_free(struct master *master);
 
 /* master_ballot.c: the clocks of one round. */
 struct ballot {
@@ -170,7 +170,8 @@ struct ballot {
 /* 0 or -ENOMEM; to be closed in either case. */
 int master_ballot_open(struct master *master, const struct reading *now, struct ballot *ballot);
 void master_ballot_close(struct ballot *ballot);
-struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot, size_t i);
+struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot,
+                                        size_t i);
 /* The rate of a clock whose oscillator runs freq_ppb fast and whose frequency in
  * force is steered_ppb. */
 double master_rate(double freq_ppb, double steered_ppb);

@@ -43,12 +43,18 @@ static uint64_t carry(struct cursor *cursor, size_t width, uint64_t value)
         cursor->faults |= WIRE_FAULT_LENGTH;
         return value;
     }
-    for (size_t i = 0; i < width; i++, cursor->at++) {
-        if (cursor->to != NULL)
-            cursor->to[cursor->at] = (uint8_t)(value >> (8 * (width - 1 - i)));
-        else
-            value = value << 8 | cursor->from[cursor->at];
+    if (cursor->to != NULL) {
+        uint8_t *to = cursor->to + cursor->at;
+
+        for (size_t i = 0; i < width; i++)
+            to[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
+    } else {
+        const uint8_t *from = cursor->from + cursor->at;
+
+        for (size_t i = 0; i < width; i++)
+            value = value << 8 | from[i];
     }
+    cursor->at += width;
     return value;
 }
 

@@ -108,7 +108,7 @@ static int check_event(const struct scenario *scenario, size_t n, const char *so
 {
     const struct scenario_event *event = &scenario->events[n];
     const struct config_place place = {.file = source};
-    char key[32];
+    char key[48];
 
     (void)snprintf(key, sizeof(key), "events[%zu].node", n);
     if (event->last >= scenario->nodes)

@@ -49,13 +49,34 @@ static void a_broken_connection_costs_seconds_and_no_accuracy(void **state)
     group.watch = group_bounds_hold;
     start_ns = group.now_ns;
     group_break(&group, 2);
+    group_run(&group, NS_PER_S);
     while (group_notes(&group, 0, NOTE_CLOCK_IN, "node-c", start_ns) == 0) {
-        group_run(&group, FAST_NS);
+        /* From the first round on the new link knows where the clock is. */
+        group_assert_within(next_told(&group, 2)->correction_ns, 0, 2 * NS_PER_US);
         assert_true(group_spread(&group, ALL) < NS_PER_US);
-        assert_true(group.now_ns - start_ns < 10 * NS_PER_S);
+        assert_true(group.now_ns - start_ns < 15 * NS_PER_S);
     }
-    group_run(&group, FAST_NS + NS_PER_S);
+    group_run(&group, 20 * NS_PER_S);
     group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
+    assert_true(group_spread(&group, ALL) < NS_PER_US);
+    group_free(&group);
+}
+
+/* Where it is the prior tells, but not for long how fast it runs. */
+static void who_is_back_is_in_when_its_rate_is_known_too(void **state)
+{
+    (void)state;
+    struct group group;
+    int64_t start_ns;
+
+    aged(&group, QUIET_NS);
+    start_ns = group.now_ns;
+    group_break(&group, 2);
+    group_run(&group, 5 * NS_PER_S);
+    assert_int_equal(group.nodes[2].told.verdict, VERDICT_NEWCOMER);
+    assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_IN, NULL, start_ns), 0);
+    group_run(&group, 10 * NS_PER_S);
+    assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_IN, "node-c", start_ns), 1);
     group_free(&group);
 }
 
@@ -109,7 +130,7 @@ static void a_claimant_that_contradicts_is_corrected(void **state)
         assert_int_equal(group.nodes[2].told.verdict, VERDICT_NEWCOMER);
     }
     assert_true(corrected);
-    group_run(&group, MINUTE_NS);
+    group_run(&group, 2 * MINUTE_NS);
     group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
     assert_true(group_spread(&group, ALL) < 3 * NS_PER_US);
     group_free(&group);
@@ -127,7 +148,6 @@ static void a_newcomer_that_is_right_is_not_corrected(void **state)
     group_kill(&group, 2);
     group_start(&group, 2);
     group_run(&group, 1500 * NS_PER_MS);
-    group.nodes[2].clock.steepest_ppm = 0;
     for (told = next_told(&group, 2); told->verdict == VERDICT_NEWCOMER;
          told = next_told(&group, 2)) {
         rounds++;
@@ -135,8 +155,7 @@ static void a_newcomer_that_is_right_is_not_corrected(void **state)
         assert_true(group_spread(&group, ALL) < NS_PER_US);
     }
     assert_true(rounds > 4);
-    assert_true(group.nodes[2].clock.steepest_ppm == 0);
-    assert_int_equal(told->verdict, VERDICT_COUNTED);
+    assert_true(clock_verdict_is_in(told->verdict));
     assert_true(told->has_map);
     group_free(&group);
 }
@@ -181,10 +200,11 @@ static int64_t forming_time(double queue_ns, int64_t stalled_ns)
     assert_int_equal(group_note(&group, 0, NOTE_GROUP_FORMED, NULL)->counted, 4);
     start_ns = group.now_ns - start_ns;
     group_run(&group, MINUTE_NS);
-    group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
-    /* In a minute and a half it runs on at its 5.2 ppm. */
+    if (queue_ns < NOISY_NS)
+        group_assert_states(&group, ALL, SYNC_SYNCHRONISED);
+    /* It ran on at its 5.2 ppm, as well as that is known on such links. */
     group_assert_within(group_mean(&group, ALL) - before_ns, (62 * NS_PER_S + start_ns) / 192308,
-                        20 * NS_PER_US);
+                        (queue_ns < NOISY_NS ? 20 : 500) * NS_PER_US);
     group_free(&group);
     return start_ns;
 }
@@ -234,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_broken_connection_costs_seconds_and_no_accuracy),
+        cmocka_unit_test(who_is_back_is_in_when_its_rate_is_known_too),
         cmocka_unit_test(a_claimant_that_contradicts_nothing_is_left_as_it_is),
         cmocka_unit_test(a_claimant_that_contradicts_is_corrected),
         cmocka_unit_test(a_newcomer_that_is_right_is_not_corrected),
