@@ -111,6 +111,10 @@ void discipline_limit(struct discipline *discipline, const struct discipline_lim
  * beyond 1 %, stamps out of range, NaN): the old map stays. */
 int discipline_follow(struct discipline *discipline, const struct target *target);
 
+/* The group counts this clock and lets it keep the map it has: how far its mean may be
+ * from the group's time now. */
+void discipline_keep(struct discipline *discipline, int64_t scatter_ns);
+
 /* The group does not count this clock any more, or left it alone: keep
  * frequency and finish the slew, but claim neither state nor bound. */
 void discipline_disown(struct discipline *discipline);

@@ -148,6 +148,11 @@ int discipline_resume(struct discipline *discipline, const struct discipline_mem
     return 0;
 }
 
+void discipline_keep(struct discipline *discipline, int64_t scatter_ns)
+{
+    discipline->target.scatter_ns = scatter_ns;
+}
+
 void discipline_disown(struct discipline *discipline)
 {
     discipline->disowned = true;

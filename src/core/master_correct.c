@@ -6,6 +6,7 @@
 #include <math.h>
 
 #define TOLD_SHARE 3.0
+#define MEAN_SD 4.5 /* as in a bound */
 #define CONTRADICTION_SD 4.0 /* one round in 10^4 by chance */
 
 /* A clock that is left alone keeps the map it has; so does one that is in while
@@ -74,6 +75,13 @@ static double sd_to_mean(const struct master *master, const struct peer *peer, d
     return sqrt(own * own * (member ? 1 - 2.0 / clocks : 1) + mean * mean);
 }
 
+/* Of the mean from now on until the next round. */
+static double mean_sd(const struct master *master)
+{
+    return master->mean.phase_sd_ns +
+           master->mean.rate_sd_ppb * (double)master->config.interval_ns / 1e9;
+}
+
 /* Nothing is filled in for a clock so far off that no frame can say it. */
 static void fill_map(const struct master *master, struct peer *peer, int64_t raw_ns,
                      struct wire_correct *correct)
@@ -104,6 +112,8 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
         sd_to_mean(master, peer, estimate->freq_sd_ppb, master->mean.rate_sd_ppb));
     correct->wander_fs = wire_fs_from_ppb(estimate->wander_ppb);
     correct->scatter_ns = master->mean.scatter_ns;
+    if (!correct->has_map) /* then the sds below say nothing of a map that is kept */
+        correct->scatter_ns += timestamp_round(MEAN_SD * mean_sd(master));
     correct->asymmetry_ns = timestamp_round(fmax(0, estimate->delay_ns + master->mean_delay_ns));
 }
 

@@ -7,6 +7,7 @@
 #define NEAR_MISS 4          /* gates */
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
 #define SEASONED_SAMPLES 100 /* observations after which a link is what it is */
+#define COMING_NS (1250 * NS_PER_MS) /* longer than from one tick to the next */
 #define NOISY_SHARE 16       /* a link that much noisier than most is not the group's */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
 
@@ -49,15 +50,19 @@ static void admit(struct master *master, const struct ballot *ballot, size_t i,
 }
 
 /* The mean of those that are in is another one with a new clock in it: the others are told
- * to allow for that (measure_mean) one round before. */
+ * to allow for that (measure_mean) before, and have time to tell their kernels. */
 static void welcome(struct master *master, const struct ballot *ballot, size_t i,
                     struct actions *actions)
 {
     struct standing *standing = master_ballot_standing(master, ballot, i);
 
-    if (standing->coming)
-        admit(master, ballot, i, actions);
-    standing->coming = !standing->in;
+    if (!standing->coming)
+        standing->coming_raw_ns = ballot->raw_ns;
+    standing->coming = true;
+    if (ballot->raw_ns - standing->coming_raw_ns < COMING_NS)
+        return;
+    admit(master, ballot, i, actions);
+    standing->coming = false;
 }
 
 /* Has a newcomer arrived?  Well inside the gate, so that one that narrows does not

@@ -14,7 +14,8 @@
 
 /* A clock's standing in the group; the master's own has one too. */
 struct standing {
-    bool coming;          /* in from the next round on, if nothing comes between */
+    bool coming;          /* in soon, if nothing comes between; since when: */
+    int64_t coming_raw_ns;
     bool in;              /* votes: it was within the gates in the last round it took part in */
     bool founder;         /* was averaged when the group was formed, ... */
     double founding_ppb;  /* ... its frequency in force then */

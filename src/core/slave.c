@@ -289,6 +289,8 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
         discipline_hold(slave->discipline);
     else if (!correct->has_map && !clock_verdict_is_in(correct->verdict))
         discipline_disown(slave->discipline);
+    else if (!correct->has_map)
+        discipline_keep(slave->discipline, correct->scatter_ns);
     note_verdict(slave, correct, actions);
     note = note_master(slave, NOTE_CORRECTION, actions);
     note->round = correct->round;
