@@ -8,6 +8,7 @@
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
 #define SEASONED_SAMPLES 100 /* observations after which a link is what it is */
 #define COMING_NS (1250 * NS_PER_MS) /* longer than from one tick to the next */
+#define NOISY_GATES 2.0      /* sd of a rate that says nothing of the group's */
 #define NOISY_SHARE 16       /* a link that much noisier than most is not the group's */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
 
@@ -176,7 +177,8 @@ static void refine_rate(struct master *master, const struct ballot *ballot)
         const struct standing *standing = master_ballot_standing(master, ballot, i);
         double freq_ppb = ballot->peers[i] ? ballot->peers[i]->estimate.freq_ppb : 0;
 
-        if (!standing->founder)
+        if (!standing->founder ||
+            ballot->clocks[i].rate_sd_ppb > NOISY_GATES * master->average.gate_ppb)
             continue;
         founders++;
         sum_ppb += master_rate(freq_ppb, standing->founding_ppb);
