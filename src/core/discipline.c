@@ -11,9 +11,9 @@
 #define MAP_FREQ_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
 
 /* Sds in the bound, chosen by simulation: none of thousands of fault runs and of the runs of
- * 20,000 s of S1..S5 had an error beyond it, and the median bound is then 3.2 to 3.4 times
- * the 99th percentile of the error. */
-#define BOUND_SD 4.5
+ * 20,000 s of S1..S5 had an error beyond it, and the median bound is then 3.0 to 3.9 times
+ * the 99th percentile of the error (4.2 in one cell, with few samples). */
+#define BOUND_SD 5.0
 
 /* At least: a crystal left to itself wanders with the temperature of hours that nobody has
  * measured yet. */
@@ -200,7 +200,7 @@ static double sd_of(const struct discipline *discipline, int64_t raw_ns)
            wander_of(discipline) * age_s * sqrt(age_s / 3);
 }
 
-/* bound = |outstanding| + scatter + asymmetry + 4.5 sd */
+/* bound = |outstanding| + scatter + asymmetry + 5 sd */
 static int64_t bound_of(const struct discipline *discipline, int64_t outstanding_ns,
                         int64_t raw_ns)
 {

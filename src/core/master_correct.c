@@ -6,7 +6,7 @@
 #include <math.h>
 
 #define TOLD_SHARE 3.0
-#define MEAN_SD 4.5 /* as in a bound */
+#define MEAN_SD 5.0 /* as in a bound */
 #define CONTRADICTION_SD 4.0 /* one round in 10^4 by chance */
 
 /* A clock that is left alone keeps the map it has; so does one that is in while

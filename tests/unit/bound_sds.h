@@ -3,6 +3,6 @@
 #ifndef BERKELEY_TESTS_BOUND_SDS_H
 #define BERKELEY_TESTS_BOUND_SDS_H
 
-#define BOUND_SDS 4.5
+#define BOUND_SDS 5.0
 
 #endif

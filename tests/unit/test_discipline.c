@@ -109,7 +109,7 @@ static double sd_after(double age_s, double wander_ppb)
     return 1000 + 7 * age_s + wander_ppb * pow(age_s, 1.5) / sqrt(3);
 }
 
-/* |outstanding| + scatter + asymmetry + 4.5 (sd + sd_f t + W t^1.5 / sqrt 3) */
+/* |outstanding| + scatter + asymmetry + 5 (sd + sd_f t + W t^1.5 / sqrt 3) */
 static void the_bound_is_the_formula(void **state)
 {
     (void)state;
