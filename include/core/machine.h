@@ -172,16 +172,16 @@ enum refusal refusal_from_faults(unsigned faults);
 
 /* The summary both roles can give of themselves, for STATUS= and the tools. */
 struct summary {
-    enum sync_state state;
     int64_t outstanding_ns; /* what this clock still has to correct */
     int64_t bound_ns;       /* INT64_MAX: unknown */
+    double freq_ppb;        /* ordered */
+    enum sync_state state;
     unsigned counted, present;
     unsigned slaves;        /* master: connected ones */
+    uint32_t round;
+    uint8_t verdict;        /* enum clock_verdict on this clock */
     bool connected;         /* slave: WELCOME received */
     char name[WIRE_NAME_SIZE]; /* slave: the master's */
-    uint32_t round;
-    double freq_ppb;        /* ordered */
-    uint8_t verdict;        /* enum clock_verdict on this clock */
 };
 
 #endif

@@ -19,8 +19,9 @@
 #define NODE_EPOCH_NS (INT64_C(1700000000) * NS_PER_S)
 
 struct node {
-    unsigned index;
     char name[WIRE_NAME_SIZE];
+    unsigned index;
+    uint32_t generation; /* of the daemon: what was planned for an earlier one is void */
     struct discipline_limits limits;
     int64_t noise_ns; /* of a stamp, sd */
 
@@ -34,28 +35,26 @@ struct node {
     struct master *master;
     struct slave *slave; /* both NULL: not running */
     struct actions actions;
-    bool soon; /* the next tick */
-    uint32_t generation; /* of the daemon: what was planned for an earlier one is void */
-    bool panicked;
+    uint32_t wake;       /* generation of the wake timer */
+    uint32_t attempt;    /* generation of a slave's connector's timer */
+    int64_t wake_raw_ns; /* what the first is set to; INT64_MAX: not set */
+    struct connection *connection; /* a slave's */
+    int64_t retry_ns;
 
     /* Its state file. */
     struct discipline_memory memory;
-    bool saved;
-    bool learned;         /* when the daemon last thought of saving */
     int64_t saved_raw_ns;
+    bool saved;
+    bool learned; /* when the daemon last thought of saving */
 
-    uint32_t wake;       /* generation of the wake timer */
-    int64_t wake_raw_ns; /* what it is set to; INT64_MAX: not set */
-
-    struct connection *connection; /* a slave's */
-    int64_t retry_ns;
-    uint32_t attempt;              /* generation of the connector's timer */
+    bool panicked;
+    bool soon;  /* the next tick */
+    bool stuck; /* the corrected clock it names stands still, at stuck_ns */
 
     /* What the scenario does to it. */
     int64_t deaf_until_ns, asleep_until_ns;
     int64_t lie_ns, lie_random_ns;
-    bool stuck;
-    int64_t stuck_ns; /* the corrected clock it names for as long */
+    int64_t stuck_ns;
 
     struct path up, down;
     int64_t stamp_ns; /* RAW of the last stamp: they never run back */

@@ -103,7 +103,7 @@ static void scatter_is_in_the_bounds(void **state)
 {
     (void)state;
     struct group group;
-    struct summary before[5], after[5];
+    struct summary before[5] = {0}, after[5] = {0};
 
     settled(&group, 5, QUIET_NS);
     (void)next_told(&group, 1);
