@@ -44,6 +44,7 @@ struct average_clock {
     double rate_ppb;       /* r = (1 + f)(1 + phi) - 1 */
     double phase_sd_ns;    /* 0: the clock that all others are measured against */
     double rate_sd_ppb;
+    double wander_ppb;     /* W of its link: sd of the rate after one second */
     bool votes;            /* is in the group already, or it is a cold start */
     bool reference;        /* named by the configuration; votes alone */
 
@@ -54,6 +55,7 @@ struct average_clock {
 struct average_rule {
     bool cold;
     unsigned quorum; /* fewest members that may speak for the group; >= 1 */
+    double apart_s;  /* how long the clocks were left to themselves since the last round */
 };
 
 struct average {

@@ -4,8 +4,9 @@
  * once a second: frequency, slew, bound, state.
  *
  * The rules of harmlessness live here.  The frequency ordered is always the
- * learned one.  A slew ordered is never more than what is outstanding, so that
- * it ends by itself when nobody orders again.  After the one step at
+ * learned one.  A slew ends by itself where it was ordered to when nobody orders
+ * again, and once the clock was synchronised it never passes that by more than 3 us (before
+ * it: core/discipline_slew.h).  After the one step at
  * start that the configuration may allow, nothing steps.
  *
  * The kernel has two slews that end by themselves, and both run side by side:

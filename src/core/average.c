@@ -8,6 +8,9 @@
 #define GATE_SD 8.0                     /* g and h in units of the median sd */
 #define GATE_PHASE_FLOOR_NS 1000.0      /* what agreement better than a microsecond is not asked for */
 #define GATE_RATE_FLOOR_PPB 10.0        /* 1e-8: an undisciplined crystal's wander over a minute */
+/* References err by what keeps them, however well the links to them are known. */
+#define GATE_REFERENCE_PHASE_NS NS_PER_MS
+#define GATE_REFERENCE_RATE_PPB 1000.0
 #define GATE_COLD_PHASE_NS (10 * NS_PER_S)
 #define GATE_COLD_RATE_PPB 500000.0     /* what the kernel can steer */
 
@@ -18,6 +21,7 @@ struct columns {
     double *rate_ppb;
     double *phase_sd_ns;
     double *rate_sd_ppb;
+    double *wander_ppb;
     size_t voters;
     size_t measured;
 };
@@ -115,7 +119,7 @@ static int columns_fill(struct columns *columns, const struct average_clock *clo
                         bool references)
 {
     int64_t *phases = calloc(count, sizeof *phases);
-    double *block = calloc(count, 3 * sizeof *block);
+    double *block = calloc(count, 4 * sizeof *block);
 
     *columns = (struct columns){.phase_ns = phases, .rate_ppb = block};
     if (!phases || !block) {
@@ -124,11 +128,13 @@ static int columns_fill(struct columns *columns, const struct average_clock *clo
     }
     columns->phase_sd_ns = block + count;
     columns->rate_sd_ppb = block + 2 * count;
+    columns->wander_ppb = block + 3 * count;
     for (size_t i = 0; i < count; i++) {
         const struct average_clock *clock = &clocks[i];
 
         if (clock->phase_sd_ns > 0) {
             columns->phase_sd_ns[columns->measured] = clock->phase_sd_ns;
+            columns->wander_ppb[columns->measured] = clock->wander_ppb;
             columns->rate_sd_ppb[columns->measured++] = clock->rate_sd_ppb;
         }
         if (!is_voter(clock, references))
@@ -146,14 +152,23 @@ void average_gates(double phase_sd_ns, double rate_sd_ppb, int64_t *gate_ns, dou
 }
 
 /* g = 8 median sd + 1 us,  h = 8 median frequency sd + 1e-8 */
-static void set_gates(struct columns *columns, bool cold, struct average *average)
+/* Left to themselves for t, rates wander by W sqrt t, and clocks by W t^1.5 / sqrt 3: where
+ * they have got to is no fault, however well it is known. */
+static void set_gates(struct columns *columns, const struct average_rule *rule,
+                      struct average *average)
 {
+    double wander_ppb = lower_median(columns->wander_ppb, columns->measured);
+    double apart_s = rule->apart_s;
+    bool cold = rule->cold;
+
     average->gate_ns = GATE_COLD_PHASE_NS;
     average->gate_ppb = GATE_COLD_RATE_PPB;
     if (!cold)
-        average_gates(lower_median(columns->phase_sd_ns, columns->measured),
-                      lower_median(columns->rate_sd_ppb, columns->measured), &average->gate_ns,
-                      &average->gate_ppb);
+        average_gates(hypot(lower_median(columns->phase_sd_ns, columns->measured),
+                            wander_ppb * apart_s * sqrt(apart_s / 3)),
+                      hypot(lower_median(columns->rate_sd_ppb, columns->measured),
+                            wander_ppb * sqrt(apart_s)),
+                      &average->gate_ns, &average->gate_ppb);
 }
 
 /* Judges the voters against the medians and takes the mean over the members. */
@@ -162,15 +177,21 @@ static void take_mean(struct average_clock *clocks, size_t count, bool reference
 {
     double phase = 0, rate = 0, phase_var = 0, rate_var = 0;
     int64_t lowest = INT64_MAX, highest = INT64_MIN;
+    int64_t gate_ns = average->gate_ns;
+    double gate_ppb = average->gate_ppb;
 
+    if (references) {
+        gate_ns = gate_ns > GATE_REFERENCE_PHASE_NS ? gate_ns : GATE_REFERENCE_PHASE_NS;
+        gate_ppb = fmax(gate_ppb, GATE_REFERENCE_RATE_PPB);
+    }
     for (size_t i = 0; i < count; i++) {
         struct average_clock *clock = &clocks[i];
 
         if (!is_voter(clock, references))
             continue;
         average->voters++;
-        clock->verdict = average_judge(clock, median_phase_ns, median_rate_ppb, average->gate_ns,
-                                       average->gate_ppb);
+        clock->verdict =
+            average_judge(clock, median_phase_ns, median_rate_ppb, gate_ns, gate_ppb);
         average->noisy += clock->verdict == VERDICT_NOISY;
         if (clock->verdict != VERDICT_COUNTED)
             continue;
@@ -232,7 +253,7 @@ int average_compute(struct average_clock *clocks, size_t count, const struct ave
         return -EINVAL;
     if (columns_fill(&columns, clocks, count, references) < 0)
         return -ENOMEM;
-    set_gates(&columns, rule->cold, &result);
+    set_gates(&columns, rule, &result);
     if (columns.voters > 0) {
         take_mean(clocks, count, references, median_time(columns.phase_ns, columns.voters),
                   median(columns.rate_ppb, columns.voters), &result);

@@ -21,6 +21,7 @@
 
 #define LEARNED_SD_PPB 100.0          /* a frequency known this well is worth keeping */
 #define RESUME_TOLERANCE_NS NS_PER_MS /* what A may have left its map by while no daemon ran */
+#define RESUME_FREQ_PPB 10000.0 /* more no crystal changes by between two savings */
 #define RESUME_FUTURE_NS NS_PER_S     /* as far as a slave lets a map be ahead of its time */
 
 #define FOREIGN_FLOOR_NS NS_PER_MS    /* smaller meddling is simply corrected */
@@ -385,6 +386,29 @@ static void remember(struct discipline *discipline, const struct clock_status *s
         discipline->last_underway_ns + outcome->order.slew_ns + outcome->order.adjtime_ns;
 }
 
+/* What the kernel was told last is newer than what was saved: its clock is gone on with as it
+ * is, and what it has left the old map by is counted as uncertain.  A frequency so different
+ * is somebody else's. */
+static void go_on_from(struct discipline *discipline, const struct clock_status *status)
+{
+    struct target *target = &discipline->target;
+    int64_t raw_ns = status->now.raw_ns;
+    int64_t left_ns = outstanding(discipline, &status->now) - status->slew_left_ns;
+    double age_s = age_of(discipline, raw_ns);
+    double freq_ppb = status->freq_ppb;
+    double off_ppb = fabs(freq_ppb - target->map.freq_ppb);
+
+    if (!(off_ppb <= RESUME_FREQ_PPB)) {
+        freq_ppb = target->map.freq_ppb;
+        off_ppb = 0;
+    }
+    target->offset_sd_ns = timestamp_round(sd_of(discipline, raw_ns) + fabs((double)left_ns));
+    target->freq_sd_ppb += wander_of(discipline) * sqrt(age_s) + off_ppb;
+    target->map = (struct map){.raw_ns = raw_ns,
+                               .total_ns = status->now.total_ns + status->slew_left_ns,
+                               .freq_ppb = freq_ppb};
+}
+
 /* Did anybody set the clock while no daemon ran?  Then the old map says nothing; nor does
  * one that is still to come. */
 static void check_resumed(struct discipline *discipline, const struct clock_status *status)
@@ -392,8 +416,10 @@ static void check_resumed(struct discipline *discipline, const struct clock_stat
     discipline->resumed = false;
     if (timestamp_abs(outstanding(discipline, &status->now)) <=
             RESUME_TOLERANCE_NS + timestamp_abs(status->slew_left_ns) &&
-        status->now.raw_ns >= discipline->target.map.raw_ns - RESUME_FUTURE_NS)
+        status->now.raw_ns >= discipline->target.map.raw_ns - RESUME_FUTURE_NS) {
+        go_on_from(discipline, status);
         return;
+    }
     discipline->has_target = false;
     discipline->was_in = false;
     discipline->state = SYNC_UNSYNCHRONISED;

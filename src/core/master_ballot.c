@@ -11,6 +11,9 @@
 #define PHASE_LIMIT_NS (TIMESTAMP_LIMIT_NS - 1000000 * NS_PER_S)
 #define SUSPEND_ROUNDS 4 /* an excluded clock is left alone for so many */
 #define RATE_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
+/* A reference that is connected anew is not followed before its link is known so well, ... */
+#define REFERENCE_RATE_SD_PPB 50.0
+#define REFERENCE_SAMPLES 1000 /* ... or as well as it ever will be */
 
 struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot,
                                         size_t i)
@@ -44,9 +47,19 @@ static bool measure(struct peer *peer, const struct ballot *ballot, struct avera
         .rate_ppb = master_rate(estimate->freq_ppb, peer->freq_ppb),
         .phase_sd_ns = estimate->offset_sd_ns,
         .rate_sd_ppb = hypot(estimate->freq_sd_ppb, peer->given_sd_ppb),
+        .wander_ppb = estimate->wander_ppb,
         .votes = peer->standing.in || peer->reference,
         .reference = peer->reference};
     return fabs(clock->rate_ppb) <= RATE_LIMIT_PPB;
+}
+
+/* What a new link says of a reference would drag the whole group about. */
+static bool is_too_new(const struct master *master, const struct peer *peer,
+                       const struct average_clock *clock)
+{
+    return master->formed && peer->reference && !peer->standing.in &&
+           clock->rate_sd_ppb > REFERENCE_RATE_SD_PPB &&
+           peer->estimate.samples < REFERENCE_SAMPLES;
 }
 
 static bool takes_part(const struct peer *peer)
@@ -84,8 +97,10 @@ int master_ballot_open(struct master *master, const struct reading *now, struct 
 
         peer->standing.verdict = peer->welcomed && peer->polls[0].sequence ? VERDICT_SILENT
                                                                             : VERDICT_NONE;
-        if (!takes_part(peer))
+        if (!takes_part(peer)) {
+            peer->standing.coming = false;
             continue;
+        }
         peer->standing.verdict = VERDICT_NONE;
         if (!measure(peer, ballot, clock))
             continue;
@@ -93,9 +108,22 @@ int master_ballot_open(struct master *master, const struct reading *now, struct 
             peer->standing.verdict = VERDICT_OBSERVER;
             continue;
         }
+        if (is_too_new(master, peer, clock)) {
+            peer->standing.verdict = VERDICT_REFERENCE;
+            continue;
+        }
+        peer->standing.in |= peer->reference && master->formed;
         ballot->peers[ballot->count++] = peer;
     }
     return 0;
+}
+
+bool master_ballot_has_reference(const struct ballot *ballot)
+{
+    for (size_t i = 0; i < ballot->count; i++)
+        if (ballot->clocks[i].verdict == VERDICT_REFERENCE)
+            return true;
+    return false;
 }
 
 void master_ballot_close(struct ballot *ballot)
@@ -163,6 +191,7 @@ void master_exclude(struct master *master, const struct ballot *ballot, size_t i
 
 void master_adopt(struct master *master, const struct ballot *ballot, const struct average *average)
 {
+    bool references = master_ballot_has_reference(ballot);
     double delay_ns = 0;
 
     master->average = *average;
@@ -170,7 +199,9 @@ void master_adopt(struct master *master, const struct ballot *ballot, const stru
                                  .total_ns = average->phase_ns,
                                  .freq_ppb = average->rate_ppb};
     for (size_t i = 0; i < ballot->count; i++)
-        if (ballot->peers[i] && ballot->clocks[i].verdict == VERDICT_COUNTED)
+        if (ballot->peers[i] &&
+            (references ? ballot->clocks[i].verdict == VERDICT_REFERENCE
+                        : ballot->clocks[i].votes && ballot->clocks[i].verdict == VERDICT_COUNTED))
             delay_ns += ballot->peers[i]->estimate.delay_ns;
     master->mean_delay_ns = average->members ? delay_ns / average->members : 0;
 }

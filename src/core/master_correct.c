@@ -69,7 +69,9 @@ static double sd_to_mean(const struct master *master, const struct peer *peer, d
                           double mean)
 {
     unsigned clocks = master->mean.clocks;
-    bool member = peer->standing.in && clocks > 1;
+    bool member = clocks > 1 && (master->mean.references
+                                     ? peer->standing.verdict == VERDICT_REFERENCE
+                                     : peer->standing.in);
 
     own *= master_link_doubt(peer);
     return sqrt(own * own * (member ? 1 - 2.0 / clocks : 1) + mean * mean);
@@ -130,7 +132,9 @@ static void correct_peer(struct master *master, uint32_t slot, const struct read
     correct->departure.sent = *now;
     correct->round = master->round;
     correct->epoch = peer->epoch;
-    correct->state = (uint8_t)discipline_state(master->discipline);
+    correct->state = (uint8_t)(master->formed && !master->quorum
+                                   ? SYNC_HOLDOVER
+                                   : discipline_state(master->discipline));
     correct->verdict = (uint8_t)verdict;
     correct->counted = (uint16_t)master->counted;
     correct->present = (uint16_t)master->present;

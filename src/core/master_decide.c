@@ -25,14 +25,14 @@ static void settle_jumps(struct master *master, struct actions *actions)
     }
     own = jumped > 1 && 2 * jumped > in;
     if (own) {
-        master->own.in = false;
+        master->own.in = master->own.coming = false;
         master_note_clock(master, NULL, NOTE_CLOCK_JUMPED, actions);
     }
     for (size_t i = 0; i < master->peer_count; i++) {
         struct peer *peer = &master->peers[i];
 
         if (peer->jumped && !own) {
-            peer->standing.in = false;
+            peer->standing.in = peer->standing.coming = false;
             master_note_clock(master, peer, NOTE_CLOCK_JUMPED, actions);
         }
         peer->jumped = false;
@@ -160,9 +160,9 @@ static void dispute(struct master *master, const struct ballot *ballot, struct a
         return;
     master->formed = false;
     master->forming_rounds = MASTER_FORM_ROUNDS;
-    for (size_t i = 0; i < ballot->count; i++)
-        *master_ballot_standing(master, ballot, i) =
-            (struct standing){.verdict = VERDICT_NO_QUORUM};
+    master->own = (struct standing){.verdict = VERDICT_NO_QUORUM};
+    for (size_t i = 0; i < master->peer_count; i++)
+        master->peers[i].standing = (struct standing){.verdict = master->peers[i].standing.verdict};
 }
 
 /* Until the first clocks are in nobody votes, and the group's rate is still that of
@@ -223,7 +223,10 @@ static bool is_early(struct master *master, const struct ballot *ballot)
 
 static void convene(struct master *master, struct ballot *ballot, struct actions *actions)
 {
-    struct average_rule rule = {.quorum = master->config.quorum};
+    int64_t apart_ns =
+        timestamp_clamp(ballot->raw_ns - master->group.raw_ns, master->config.interval_ns);
+    struct average_rule rule = {.quorum = master->config.quorum,
+                                .apart_s = apart_ns > 0 ? (double)apart_ns / 1e9 : 0};
     struct average average;
     int r = average_compute(ballot->clocks, ballot->count, &rule, &average);
     bool early = is_early(master, ballot);
@@ -270,14 +273,15 @@ static void measure_mean(struct master *master, const struct ballot *ballot)
 {
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
     double sum = 0, sum_abs = 0, phase_var = 0, rate_var = 0, doubt;
-    struct mean mean = {0};
+    struct mean mean = {.references = master_ballot_has_reference(ballot)};
 
     for (size_t i = 0; i < ballot->count; i++) {
         const struct average_clock *clock = &ballot->clocks[i];
         double x = (double)(clock->phase_ns - group_ns);
 
-        if (!clock_verdict_is_in(clock->verdict) &&
-            !master_ballot_standing(master, ballot, i)->coming)
+        if (mean.references ? clock->verdict != VERDICT_REFERENCE
+                            : !clock_verdict_is_in(clock->verdict) &&
+                                  !master_ballot_standing(master, ballot, i)->coming)
             continue;
         mean.clocks++;
         sum += x;

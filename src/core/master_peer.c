@@ -247,7 +247,7 @@ static void note_epoch(struct peer *peer, uint32_t epoch, struct actions *action
 {
     if (peer->epoch_known && epoch != peer->epoch) {
         master_link_reset(peer);
-        peer->standing.in = false;
+        peer->standing.in = peer->standing.coming = false;
         note_peer(peer, NOTE_CLOCK_JUMPED, actions);
     }
     peer->epoch = epoch;
@@ -298,7 +298,7 @@ static void take_welcomed(struct master *master, uint32_t slot, const struct wir
         peer->state = frame->report.state;
         peer->freq_ppb = wire_ppb_from_fs(frame->report.freq_fs);
         if (frame->report.foreign)
-            peer->standing.in = false;
+            peer->standing.in = peer->standing.coming = false;
         break;
     default:
         refuse(peer, REFUSAL_TURN, actions);

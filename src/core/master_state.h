@@ -79,6 +79,7 @@ struct peer {
 
 /* How well the mean of the clocks that are in is known. */
 struct mean {
+    bool references;    /* the clocks are these alone: they are the group's time */
     unsigned clocks;
     double phase_sd_ns, rate_sd_ppb;
     double wander_ppb;  /* the largest of theirs */
@@ -171,6 +172,8 @@ struct ballot {
 /* 0 or -ENOMEM; to be closed in either case. */
 int master_ballot_open(struct master *master, const struct reading *now, struct ballot *ballot);
 void master_ballot_close(struct ballot *ballot);
+/* The group's time is that of references alone. */
+bool master_ballot_has_reference(const struct ballot *ballot);
 struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot,
                                         size_t i);
 /* The rate of a clock whose oscillator runs freq_ppb fast and whose frequency in
