@@ -6,7 +6,9 @@
  * place of the largest agreeing set):
  *
  *   m_p = median of the voters' phases,  m_r = median of their rates
- *   g   = 8 * median offset sd + 1 us,   h   = 8 * median frequency sd + 1e-8
+ *   g   = 8 * sqrt(s^2 + W^2 t^3 / 3) + 1 us,   h = 8 * sqrt(f^2 + W^2 t) + 1e-8
+ *         with s, f, W the medians of offset sd, frequency sd and wander, and t the
+ *         time since the last round, in which nobody was corrected
  *         (medians over all clocks present but the one that measures, which has
  *         none; of an even number the lower middle one, so that among two
  *         links the better one sets the gate)
@@ -22,13 +24,16 @@
  *
  * Quorum: the round counts only if more than half of the voters are members,
  * and at least `quorum` of them.  A voter outside the gate but within 8 of its own
- * sd is noisy: it contradicts nobody, is not counted, and abstains.  So at a cold start {0, 500 ms} gives 250 ms
- * and {0, 500 ms, 1 s} gives 500 ms, all counted; among clocks that were
- * synchronised {0, 500 ms} and {0, 500 ms, 1 s} give no group phase at all:
- * nobody can say who is wrong, and nobody is moved.
+ * sd is noisy: it contradicts nobody, is not counted, and abstains.  So at a cold
+ * start {0, 500 ms} gives 250 ms and {0, 500 ms, 1 s} gives 500 ms, all counted;
+ * among clocks that were synchronised {0, 500 ms} and {0, 500 ms, 1 s} give no
+ * group phase at all: nobody can say who is wrong, and nobody is moved.
  *
  * References: if any voter is marked as one, only references vote, and one is
- * quorum enough; the others follow.
+ * quorum enough; the others follow.  References err by what keeps them, however
+ * well the links to them are known: they are members within 1 ms and 1 ppm of
+ * their medians, or within g and h if those are wider.  Followers are judged by
+ * g and h.
  */
 #ifndef BERKELEY_CORE_AVERAGE_H
 #define BERKELEY_CORE_AVERAGE_H

@@ -66,28 +66,61 @@ static void welcome(struct master *master, const struct ballot *ballot, size_t i
     standing->coming = false;
 }
 
-/* Has a newcomer arrived?  Well inside the gate, so that one that narrows does not
- * exclude it while its last slew still runs, and known as well as the others are: what a
- * new link says would otherwise shift them all.  A link that stays noisier than most
- * is, once it has been looked at for long, judged by its own sds. */
-static bool has_arrived(const struct master *master, const struct average_clock *clock,
-                        unsigned samples, int64_t group_ns)
+static bool is_known(const struct average_clock *clock, int64_t gate_ns, double gate_ppb)
 {
-    int64_t gate_ns = master->average.gate_ns;
-    double gate_ppb = master->average.gate_ppb;
+    return clock->phase_sd_ns <= (double)gate_ns / ADMIT_SHARE &&
+           clock->rate_sd_ppb <= gate_ppb / ADMIT_SHARE;
+}
+
+/* The group's gates, or the clock's own if its link is noisier than most: once it has been
+ * looked at for long. */
+static void gates_for(const struct master *master, const struct average_clock *clock,
+                      unsigned samples, int64_t *gate_ns, double *gate_ppb)
+{
     int64_t own_ns;
     double own_ppb;
 
+    *gate_ns = master->average.gate_ns;
+    *gate_ppb = master->average.gate_ppb;
     average_gates(clock->phase_sd_ns, clock->rate_sd_ppb, &own_ns, &own_ppb);
-    if (samples >= SEASONED_SAMPLES && own_ns / NOISY_SHARE <= gate_ns &&
-        own_ppb / NOISY_SHARE <= gate_ppb) {
-        gate_ns = own_ns > gate_ns ? own_ns : gate_ns;
-        gate_ppb = fmax(own_ppb, gate_ppb);
-    }
-    return clock->phase_sd_ns <= (double)gate_ns / ADMIT_SHARE &&
-           clock->rate_sd_ppb <= gate_ppb / ADMIT_SHARE &&
+    if (samples < SEASONED_SAMPLES || own_ns / NOISY_SHARE > *gate_ns ||
+        !(own_ppb / NOISY_SHARE <= *gate_ppb))
+        return;
+    *gate_ns = own_ns > *gate_ns ? own_ns : *gate_ns;
+    *gate_ppb = fmax(own_ppb, *gate_ppb);
+}
+
+/* Has a newcomer arrived?  Well inside the gate, so that one that narrows does not
+ * exclude it while its last slew still runs, and known as well as the others are: what a
+ * new link says would otherwise shift them all. */
+static bool has_arrived(const struct master *master, const struct average_clock *clock,
+                        unsigned samples, int64_t group_ns)
+{
+    int64_t gate_ns;
+    double gate_ppb;
+
+    gates_for(master, clock, samples, &gate_ns, &gate_ppb);
+    return is_known(clock, gate_ns, gate_ppb) &&
            average_judge(clock, group_ns, master->group.freq_ppb, gate_ns / ADMIT_SHARE,
                          gate_ppb) == VERDICT_COUNTED;
+}
+
+/* So noisy, although looked at for long, that it would never do.  As long as nothing
+ * contradicts it, it is synchronised all the same, with a bound as wide as its link is
+ * noisy; but it is never in the mean. */
+static bool is_hopeless(const struct master *master, const struct average_clock *clock,
+                        unsigned samples)
+{
+    int64_t gate_ns;
+    double gate_ppb;
+
+    gates_for(master, clock, samples, &gate_ns, &gate_ppb);
+    return samples >= SEASONED_SAMPLES && !is_known(clock, gate_ns, gate_ppb);
+}
+
+static bool agrees(enum clock_verdict verdict)
+{
+    return verdict == VERDICT_COUNTED || verdict == VERDICT_NOISY;
 }
 
 /* A clock that does not vote this time: in, noisy, still coming, or left alone. */
@@ -109,9 +142,14 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
                             master->average.gate_ppb);
     if (!standing->in && has_arrived(master, clock, samples, group_ns))
         welcome(master, ballot, i, actions);
-    else if (verdict != VERDICT_COUNTED && verdict != VERDICT_NOISY)
+    else if (!agrees(verdict))
         standing->in = standing->coming = false;
-    clock->verdict = standing->in ? verdict : VERDICT_NEWCOMER;
+    if (standing->in)
+        clock->verdict = verdict;
+    else
+        clock->verdict = agrees(verdict) && is_hopeless(master, clock, samples)
+                             ? VERDICT_NOISY
+                             : VERDICT_NEWCOMER;
 }
 
 /* A near miss may be the path's noise: only a second one in a row excludes. Not
@@ -277,11 +315,11 @@ static void measure_mean(struct master *master, const struct ballot *ballot)
 
     for (size_t i = 0; i < ballot->count; i++) {
         const struct average_clock *clock = &ballot->clocks[i];
+        const struct standing *standing = master_ballot_standing(master, ballot, i);
         double x = (double)(clock->phase_ns - group_ns);
 
         if (mean.references ? clock->verdict != VERDICT_REFERENCE
-                            : !clock_verdict_is_in(clock->verdict) &&
-                                  !master_ballot_standing(master, ballot, i)->coming)
+                            : !standing->in && !standing->coming)
             continue;
         mean.clocks++;
         sum += x;

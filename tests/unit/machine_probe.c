@@ -89,6 +89,15 @@ static void perform_send(struct probe *probe, const struct action *action)
     handle(probe, &sent);
 }
 
+/* As a kernel, which refuses to show a time that it cannot. */
+static void step(struct probe *probe, int64_t step_ns)
+{
+    int64_t total_ns;
+
+    if (timestamp_add(probe->now.total_ns, step_ns, &total_ns) == 0 && timestamp_valid(total_ns))
+        probe->now.total_ns = total_ns;
+}
+
 static void perform(struct probe *probe, const struct action *action)
 {
     if (action->kind == ACTION_SEND || action->kind == ACTION_CLOSE) {
@@ -100,7 +109,7 @@ static void perform(struct probe *probe, const struct action *action)
     if (action->kind == ACTION_CLOSE)
         probe->open[action->peer] = false;
     if (action->kind == ACTION_STEP)
-        probe->now.total_ns += action->step_ns;
+        step(probe, action->step_ns);
     probe->panics += action->kind == ACTION_PANIC;
 }
 

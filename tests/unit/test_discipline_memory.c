@@ -191,6 +191,28 @@ static void a_restart_goes_on_in_holdover(void **state)
     discipline_free(discipline);
 }
 
+/* 10 ppm: no crystal's doing, but that of another service or its leavings. */
+static void a_foreign_frequency_is_not_gone_on_with(void **state)
+{
+    (void)state;
+    static const double offs_ppb[] = {-9999, 9999, -10001, 10001, 400000};
+    struct target target = learnable();
+    struct discipline_memory memory = recall_after(&target, 1);
+
+    for (size_t i = 0; i < COUNT(offs_ppb); i++) {
+        bool foreign = fabs(offs_ppb[i]) > 10000;
+        struct discipline *discipline = resumed(&memory, true);
+        struct clock_status status = status_at(RAW_NS + NS_PER_S);
+        struct discipline_outcome outcome;
+
+        status.freq_ppb = LEARNED_PPB + offs_ppb[i];
+        outcome = tick(discipline, status);
+        assert_int_equal(discipline_state(discipline), SYNC_HOLDOVER);
+        assert_true(outcome.order.freq_ppb == (foreign ? LEARNED_PPB : status.freq_ppb));
+        discipline_free(discipline);
+    }
+}
+
 /* The time of the restart counts, too. */
 static void holdover_ages_from_the_map_on(void **state)
 {
@@ -430,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_frequency_beyond_the_kernel_is_learned_as_ordered),
         cmocka_unit_test(what_is_recalled_follows_the_state),
         cmocka_unit_test(a_restart_goes_on_in_holdover),
+        cmocka_unit_test(a_foreign_frequency_is_not_gone_on_with),
         cmocka_unit_test(holdover_ages_from_the_map_on),
         cmocka_unit_test(a_resumed_clock_does_not_step_again),
         cmocka_unit_test(a_clock_set_meanwhile_keeps_its_frequency_alone),

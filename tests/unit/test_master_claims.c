@@ -127,7 +127,8 @@ static void a_claimant_that_contradicts_is_corrected(void **state)
     assert_true(group_spread(&group, ALL) > 90 * NS_PER_US);
     while (group.now_ns - start_ns < 20 * NS_PER_S && !corrected) {
         corrected = next_told(&group, 2)->has_map;
-        assert_int_equal(group.nodes[2].told.verdict, VERDICT_NEWCOMER);
+        assert_true(group.nodes[2].told.verdict == VERDICT_NEWCOMER ||
+                    group.nodes[2].told.verdict == VERDICT_NOISY);
     }
     assert_true(corrected);
     group_run(&group, 2 * MINUTE_NS);
