@@ -151,8 +151,9 @@ void average_gates(double phase_sd_ns, double rate_sd_ppb, int64_t *gate_ns, dou
     *gate_ppb = GATE_SD * rate_sd_ppb + GATE_RATE_FLOOR_PPB;
 }
 
-/* g = 8 median sd + 1 us,  h = 8 median frequency sd + 1e-8 */
-/* Left to themselves for t, rates wander by W sqrt t, and clocks by W t^1.5 / sqrt 3: where
+/* g = 8 hypot(median sd, W t^1.5 / sqrt 3) + 1 us,
+ * h = 8 hypot(median frequency sd, W sqrt t) + 1e-8:
+ * left to themselves for t, rates wander by W sqrt t, and clocks by W t^1.5 / sqrt 3: where
  * they have got to is no fault, however well it is known. */
 static void set_gates(struct columns *columns, const struct average_rule *rule,
                       struct average *average)
@@ -221,6 +222,15 @@ static bool has_quorum(const struct average *average, const struct average_rule 
            average->members >= fewest;
 }
 
+/* Followers are measured against the references' mean, which may be known worse than they
+ * are. */
+static void widen_gates(struct average *average)
+{
+    average->gate_ns =
+        timestamp_round(hypot((double)average->gate_ns, GATE_SD * average->phase_sd_ns));
+    average->gate_ppb = hypot(average->gate_ppb, GATE_SD * average->rate_sd_ppb);
+}
+
 static void judge_others(struct average_clock *clocks, size_t count, bool references, bool quorum,
                          const struct average *average)
 {
@@ -258,6 +268,8 @@ int average_compute(struct average_clock *clocks, size_t count, const struct ave
         take_mean(clocks, count, references, median_time(columns.phase_ns, columns.voters),
                   median(columns.rate_ppb, columns.voters), &result);
         quorum = has_quorum(&result, rule, references);
+        if (references)
+            widen_gates(&result);
     }
     columns_empty(&columns);
     judge_others(clocks, count, references, quorum, &result);
