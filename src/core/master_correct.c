@@ -52,15 +52,17 @@ static bool contradicts(const struct master *master, const struct peer *peer,
  * been made can tell.  Once told by this link it knows no more than that: unless the link
  * has become much worse meanwhile, as when one of its two crystals has jumped.  As long
  * as nothing contradicts it, it is left with what it has.  So is a newcomer, whom
- * corrections of pure noise would only drag about. */
+ * corrections of pure noise would only drag about, as long as its link is fresh. */
 static bool is_left_as_it_is(const struct master *master, const struct peer *peer,
                              int64_t correction_ns)
 {
     double claimed_ns = (double)peer->claimed_sd_ns * (peer->told ? TOLD_SHARE : 1);
     bool better = peer->state != SYNC_UNSYNCHRONISED && claimed_ns < peer->estimate.offset_sd_ns;
 
-    return (better || peer->standing.verdict == VERDICT_NEWCOMER) &&
-           !contradicts(master, peer, correction_ns);
+    bool fresh = peer->standing.verdict == VERDICT_NEWCOMER &&
+                 peer->estimate.samples < MASTER_SEASONED_SAMPLES;
+
+    return (better || fresh) && !contradicts(master, peer, correction_ns);
 }
 
 /* Of a clock's error to the mean of n: a member is part of the mean,

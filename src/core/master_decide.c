@@ -6,7 +6,6 @@
 
 #define NEAR_MISS 4          /* gates */
 #define ADMIT_SHARE 4        /* of the gate: what the last slew may leave to a newcomer */
-#define SEASONED_SAMPLES 100 /* observations after which a link is what it is */
 #define COMING_NS (1250 * NS_PER_MS) /* longer than from one tick to the next */
 #define NOISY_GATES 2.0      /* sd of a rate that says nothing of the group's */
 #define NOISY_SHARE 16       /* a link that much noisier than most is not the group's */
@@ -83,7 +82,7 @@ static void gates_for(const struct master *master, const struct average_clock *c
     *gate_ns = master->average.gate_ns;
     *gate_ppb = master->average.gate_ppb;
     average_gates(clock->phase_sd_ns, clock->rate_sd_ppb, &own_ns, &own_ppb);
-    if (samples < SEASONED_SAMPLES || own_ns / NOISY_SHARE > *gate_ns ||
+    if (samples < MASTER_SEASONED_SAMPLES || own_ns / NOISY_SHARE > *gate_ns ||
         !(own_ppb / NOISY_SHARE <= *gate_ppb))
         return;
     *gate_ns = own_ns > *gate_ns ? own_ns : *gate_ns;
@@ -115,7 +114,7 @@ static bool is_hopeless(const struct master *master, const struct average_clock 
     double gate_ppb;
 
     gates_for(master, clock, samples, &gate_ns, &gate_ppb);
-    return samples >= SEASONED_SAMPLES && !is_known(clock, gate_ns, gate_ppb);
+    return samples >= MASTER_SEASONED_SAMPLES && !is_known(clock, gate_ns, gate_ppb);
 }
 
 static bool agrees(enum clock_verdict verdict)

@@ -10,6 +10,7 @@
 
 #define MASTER_FAST_INTERVAL_NS (500 * NS_PER_MS)
 #define MASTER_FAST_ROUNDS_MAX 60 /* the fast phase after somebody joined is never longer */
+#define MASTER_SEASONED_SAMPLES 100 /* observations after which a link is what it is */
 #define MASTER_FORM_ROUNDS 4 /* of measuring before the group gets its time */
 
 /* A clock's standing in the group; the master's own has one too. */

@@ -137,6 +137,8 @@ static void a_claimant_that_contradicts_is_corrected(void **state)
     group_free(&group);
 }
 
+#define FRESH_ROUNDS 8 /* of 9 observations: nearly 100 */
+
 /* It has forgotten everything, but its clock is right: noise would only drag it about. */
 static void a_newcomer_that_is_right_is_not_corrected(void **state)
 {
@@ -152,7 +154,7 @@ static void a_newcomer_that_is_right_is_not_corrected(void **state)
     for (told = next_told(&group, 2); told->verdict == VERDICT_NEWCOMER;
          told = next_told(&group, 2)) {
         rounds++;
-        assert_false(told->has_map);
+        assert_true(!told->has_map || rounds > FRESH_ROUNDS);
         assert_true(group_spread(&group, ALL) < NS_PER_US);
     }
     assert_true(rounds > 4);
