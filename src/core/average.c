@@ -158,18 +158,19 @@ void average_gates(double phase_sd_ns, double rate_sd_ppb, int64_t *gate_ns, dou
 static void set_gates(struct columns *columns, const struct average_rule *rule,
                       struct average *average)
 {
-    double wander_ppb = lower_median(columns->wander_ppb, columns->measured);
     double apart_s = rule->apart_s;
-    bool cold = rule->cold;
+    double wander_ppb;
 
     average->gate_ns = GATE_COLD_PHASE_NS;
     average->gate_ppb = GATE_COLD_RATE_PPB;
-    if (!cold)
-        average_gates(hypot(lower_median(columns->phase_sd_ns, columns->measured),
-                            wander_ppb * apart_s * sqrt(apart_s / 3)),
-                      hypot(lower_median(columns->rate_sd_ppb, columns->measured),
-                            wander_ppb * sqrt(apart_s)),
-                      &average->gate_ns, &average->gate_ppb);
+    if (rule->cold)
+        return;
+    wander_ppb = lower_median(columns->wander_ppb, columns->measured);
+    average_gates(hypot(lower_median(columns->phase_sd_ns, columns->measured),
+                        wander_ppb * apart_s * sqrt(apart_s / 3)),
+                  hypot(lower_median(columns->rate_sd_ppb, columns->measured),
+                        wander_ppb * sqrt(apart_s)),
+                  &average->gate_ns, &average->gate_ppb);
 }
 
 /* Judges the voters against the medians and takes the mean over the members. */

@@ -10,15 +10,6 @@
 
 #define MAP_FREQ_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
 
-/* Sds in the bound, chosen by simulation: none of thousands of fault runs and of the runs of
- * 20,000 s of S1..S5 had an error beyond it, and the median bound is then 3.0 to 3.9 times
- * the 99th percentile of the error (4.2 in one cell, with few samples). */
-#define BOUND_SD 5.0
-
-/* At least: a crystal left to itself wanders with the temperature of hours that nobody has
- * measured yet. */
-#define HOLDOVER_WANDER_PPB 10.0
-
 #define LEARNED_SD_PPB 100.0          /* a frequency known this well is worth keeping */
 #define RESUME_TOLERANCE_NS NS_PER_MS /* what A may have left its map by while no daemon ran */
 #define RESUME_FREQ_PPB 10000.0 /* more no crystal changes by between two savings */
@@ -187,7 +178,8 @@ static double wander_of(const struct discipline *discipline)
 {
     double wander_ppb = discipline->target.wander_ppb;
 
-    return discipline->state == SYNC_HOLDOVER ? fmax(wander_ppb, HOLDOVER_WANDER_PPB) : wander_ppb;
+    return discipline->state == SYNC_HOLDOVER ? fmax(wander_ppb, DISCIPLINE_HOLDOVER_WANDER_PPB)
+                                              : wander_ppb;
 }
 
 /* The sd of the map at an instant: sd_theta + sd_f t + W t^1.5 / sqrt 3, an upper limit
@@ -214,7 +206,7 @@ static int64_t bound_of(const struct discipline *discipline, int64_t outstanding
         asymmetry_ns > discipline->limits.asymmetry_max_ns)
         asymmetry_ns = discipline->limits.asymmetry_max_ns;
     return timestamp_round((double)timestamp_abs(outstanding_ns) + (double)target->scatter_ns +
-                           (double)asymmetry_ns + BOUND_SD * sd_of(discipline, raw_ns));
+                           (double)asymmetry_ns + DISCIPLINE_BOUND_SD * sd_of(discipline, raw_ns));
 }
 
 static int64_t outstanding(const struct discipline *discipline, const struct reading *now)
@@ -381,7 +373,7 @@ static void remember(struct discipline *discipline, const struct clock_status *s
     discipline->last_freq_ppb = outcome->order.freq_ppb;
     /* A step ends the chunk under way, too. */
     discipline->last_underway_ns = outcome->step_ns ? 0 : status->underway_ns;
-    discipline->last_chunk_ns = timestamp_abs(outcome->order.slew_ns) / 4;
+    discipline->last_chunk_ns = timestamp_abs(outcome->order.slew_ns) / SLEW_PLL_SHARE;
     discipline->last_slew_ns =
         discipline->last_underway_ns + outcome->order.slew_ns + outcome->order.adjtime_ns;
 }

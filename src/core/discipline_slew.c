@@ -3,7 +3,6 @@
 
 #include <math.h>
 
-#define PLL_SHARE 4                 /* the PLL delivers a quarter of its remainder a second */
 #define PLL_SECONDS 48              /* after which 10^-6 is left */
 #define PLL_LIMIT_NS (NS_PER_S / 2) /* MAXPHASE */
 #define ADJTIME_PPM 500.0           /* MAX_TICKADJ: what adjtime delivers in a second, us */
@@ -12,7 +11,7 @@
 #define HURRY_LEAST_NS (500 * NS_PER_US * 2)
 
 /* Up to here adjtime's 500 us a second are more than the PLL's quarter. */
-#define ADJTIME_LIMIT_NS (500 * NS_PER_US * PLL_SHARE)
+#define ADJTIME_LIMIT_NS (500 * NS_PER_US * SLEW_PLL_SHARE)
 
 static int64_t in_us(int64_t ns)
 {
@@ -28,7 +27,7 @@ static void order_fine(int64_t left_ns, double rate_ppm, struct order *order)
 
     order->adjtime_ns = timestamp_clamp(in_us(left_ns), most_ns);
     if (timestamp_abs(order->adjtime_ns) < second_ns)
-        order->slew_ns = PLL_SHARE * (left_ns - order->adjtime_ns);
+        order->slew_ns = SLEW_PLL_SHARE * (left_ns - order->adjtime_ns);
 }
 
 /* A chunk of c lasts for a second of the corrected clock, which is 1 / (1 + c) long, and
@@ -54,9 +53,9 @@ static int64_t take_back(int64_t left_ns, int64_t chunk_ns, double f)
     double c = (double)chunk_ns / (double)NS_PER_S, a = copysign(ADJTIME_PPM / 1e6, -left);
     double c_k = c;
 
-    for (unsigned k = 0; k < PLL_SECONDS; k++, c_k -= c_k / PLL_SHARE)
+    for (unsigned k = 0; k < PLL_SECONDS; k++, c_k -= c_k / SLEW_PLL_SHARE)
         beyond += delivered(f, c_k);
-    for (c_k = c; beyond * left > 0; c_k -= c_k / PLL_SHARE) {
+    for (c_k = c; beyond * left > 0; c_k -= c_k / SLEW_PLL_SHARE) {
         double gain = delivered(f, c_k + a) - delivered(f, c_k);
 
         back += a * fmin(1, -beyond / gain);
@@ -67,16 +66,16 @@ static int64_t take_back(int64_t left_ns, int64_t chunk_ns, double f)
 
 static void order_hurry(int64_t left_ns, int64_t limit_ns, struct order *order)
 {
-    int64_t chunk_ns = chunk_for(left_ns, limit_ns / PLL_SHARE);
+    int64_t chunk_ns = chunk_for(left_ns, limit_ns / SLEW_PLL_SHARE);
 
     order->soon = true;
-    order->slew_ns = PLL_SHARE * chunk_ns;
+    order->slew_ns = SLEW_PLL_SHARE * chunk_ns;
     order->adjtime_ns = take_back(left_ns, chunk_ns, order->freq_ppb / 1e9);
 }
 
 void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *order)
 {
-    int64_t limit_ns = PLL_SHARE * timestamp_drift(NS_PER_S, rate_ppm * 1000);
+    int64_t limit_ns = SLEW_PLL_SHARE * timestamp_drift(NS_PER_S, rate_ppm * 1000);
 
     order->slew_ns = order->adjtime_ns = 0;
     order->soon = false;

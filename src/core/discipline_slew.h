@@ -5,6 +5,8 @@
 
 #include "core/discipline.h"
 
+#define SLEW_PLL_SHARE 4 /* the PLL delivers a quarter of its remainder a second */
+
 /*
  * Fills in slew_ns, adjtime_ns and soon of an order whose freq_ppb is set, so that left_ns
  * is delivered as fast as may be, at no more than rate_ppm, and so that the kernel by

@@ -21,12 +21,6 @@ struct standing *master_ballot_standing(struct master *master, const struct ball
     return ballot->peers[i] ? &ballot->peers[i]->standing : &master->own;
 }
 
-/* r = (1 + f)(1 + phi) - 1 */
-double master_rate(double freq_ppb, double steered_ppb)
-{
-    return freq_ppb + steered_ppb + freq_ppb * steered_ppb / 1e9;
-}
-
 /* p = theta + A and r of a slave at the ballot's instant.
  * phi came from an earlier estimate of f, whose error is ours and not the slave's. */
 static bool measure(struct peer *peer, const struct ballot *ballot, struct average_clock *clock)

@@ -6,7 +6,6 @@
 #include <math.h>
 
 #define TOLD_SHARE 3.0
-#define MEAN_SD 5.0 /* as in a bound */
 #define CONTRADICTION_SD 4.0 /* one round in 10^4 by chance */
 
 /* A clock that is left alone keeps the map it has; so does one that is in while
@@ -19,15 +18,13 @@ static bool gets_map(const struct master *master, enum clock_verdict verdict)
 }
 
 /* At the slave's RAW time R0 = M + theta its clock shall show the group's time
- * M + G, so A0 = G - theta; and phi = (1 + group rate) / (1 + f) - 1. */
+ * M + G, so A0 = G - theta; and it shall run at the group's rate. */
 static bool map_for(const struct master *master, const struct estimate *estimate, int64_t raw_ns,
                     struct map *map)
 {
-    double rate = master->group.freq_ppb / 1e9;
-    double freq = estimate->freq_ppb / 1e9;
     int64_t group_ns = map_total_at(&master->group, raw_ns);
 
-    map->freq_ppb = ((1 + rate) / (1 + freq) - 1) * 1e9;
+    map->freq_ppb = master_steering(master->group.freq_ppb, estimate->freq_ppb);
     return fabs(map->freq_ppb) <= wire_ppb_from_fs(WIRE_FREQ_LIMIT_FS) &&
            timestamp_add(raw_ns, estimate->offset_ns, &map->raw_ns) == 0 &&
            timestamp_sub(group_ns, estimate->offset_ns, &map->total_ns) == 0 &&
@@ -40,7 +37,6 @@ static bool contradicts(const struct master *master, const struct peer *peer,
 {
     const struct estimate *estimate = &peer->estimate;
     double rate_ppb = master_rate(estimate->freq_ppb, peer->freq_ppb) - master->group.freq_ppb;
-
     double sds = CONTRADICTION_SD * master_link_doubt(peer);
 
     return fabs((double)correction_ns) > sds * estimate->offset_sd_ns ||
@@ -58,7 +54,6 @@ static bool is_left_as_it_is(const struct master *master, const struct peer *pee
 {
     double claimed_ns = (double)peer->claimed_sd_ns * (peer->told ? TOLD_SHARE : 1);
     bool better = peer->state != SYNC_UNSYNCHRONISED && claimed_ns < peer->estimate.offset_sd_ns;
-
     bool fresh = peer->standing.verdict == VERDICT_NEWCOMER &&
                  peer->estimate.samples < MASTER_SEASONED_SAMPLES;
 
@@ -117,7 +112,7 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
     correct->wander_fs = wire_fs_from_ppb(estimate->wander_ppb);
     correct->scatter_ns = master->mean.scatter_ns;
     if (!correct->has_map) /* then the sds below say nothing of a map that is kept */
-        correct->scatter_ns += timestamp_round(MEAN_SD * mean_sd(master));
+        correct->scatter_ns += timestamp_round(DISCIPLINE_BOUND_SD * mean_sd(master));
     correct->asymmetry_ns = timestamp_round(fmax(0, estimate->delay_ns + master->mean_delay_ns));
 }
 

@@ -65,56 +65,50 @@ static void welcome(struct master *master, const struct ballot *ballot, size_t i
     standing->coming = false;
 }
 
-static bool is_known(const struct average_clock *clock, int64_t gate_ns, double gate_ppb)
-{
-    return clock->phase_sd_ns <= (double)gate_ns / ADMIT_SHARE &&
-           clock->rate_sd_ppb <= gate_ppb / ADMIT_SHARE;
-}
+/* What a newcomer is judged by. */
+struct admission {
+    int64_t gate_ns; /* the group's, or the clock's own if its link is noisier than most: ... */
+    double gate_ppb;
+    bool seasoned; /* ... once it has been looked at for long */
+    bool known;    /* as well as the others are: what a new link says would else shift them all */
+};
 
-/* The group's gates, or the clock's own if its link is noisier than most: once it has been
- * looked at for long. */
-static void gates_for(const struct master *master, const struct average_clock *clock,
-                      unsigned samples, int64_t *gate_ns, double *gate_ppb)
+static struct admission admission_of(const struct master *master,
+                                     const struct average_clock *clock, unsigned samples)
 {
+    struct admission admission = {.gate_ns = master->average.gate_ns,
+                                  .gate_ppb = master->average.gate_ppb,
+                                  .seasoned = samples >= MASTER_SEASONED_SAMPLES};
     int64_t own_ns;
     double own_ppb;
 
-    *gate_ns = master->average.gate_ns;
-    *gate_ppb = master->average.gate_ppb;
     average_gates(clock->phase_sd_ns, clock->rate_sd_ppb, &own_ns, &own_ppb);
-    if (samples < MASTER_SEASONED_SAMPLES || own_ns / NOISY_SHARE > *gate_ns ||
-        !(own_ppb / NOISY_SHARE <= *gate_ppb))
-        return;
-    *gate_ns = own_ns > *gate_ns ? own_ns : *gate_ns;
-    *gate_ppb = fmax(own_ppb, *gate_ppb);
+    if (admission.seasoned && own_ns / NOISY_SHARE <= admission.gate_ns &&
+        own_ppb / NOISY_SHARE <= admission.gate_ppb) {
+        admission.gate_ns = own_ns > admission.gate_ns ? own_ns : admission.gate_ns;
+        admission.gate_ppb = fmax(own_ppb, admission.gate_ppb);
+    }
+    admission.known = clock->phase_sd_ns <= (double)admission.gate_ns / ADMIT_SHARE &&
+                      clock->rate_sd_ppb <= admission.gate_ppb / ADMIT_SHARE;
+    return admission;
 }
 
 /* Has a newcomer arrived?  Well inside the gate, so that one that narrows does not
- * exclude it while its last slew still runs, and known as well as the others are: what a
- * new link says would otherwise shift them all. */
+ * exclude it while its last slew still runs. */
 static bool has_arrived(const struct master *master, const struct average_clock *clock,
-                        unsigned samples, int64_t group_ns)
+                        const struct admission *admission, int64_t group_ns)
 {
-    int64_t gate_ns;
-    double gate_ppb;
-
-    gates_for(master, clock, samples, &gate_ns, &gate_ppb);
-    return is_known(clock, gate_ns, gate_ppb) &&
-           average_judge(clock, group_ns, master->group.freq_ppb, gate_ns / ADMIT_SHARE,
-                         gate_ppb) == VERDICT_COUNTED;
+    return admission->known &&
+           average_judge(clock, group_ns, master->group.freq_ppb, admission->gate_ns / ADMIT_SHARE,
+                         admission->gate_ppb) == VERDICT_COUNTED;
 }
 
 /* So noisy, although looked at for long, that it would never do.  As long as nothing
  * contradicts it, it is synchronised all the same, with a bound as wide as its link is
  * noisy; but it is never in the mean. */
-static bool is_hopeless(const struct master *master, const struct average_clock *clock,
-                        unsigned samples)
+static bool is_hopeless(const struct admission *admission)
 {
-    int64_t gate_ns;
-    double gate_ppb;
-
-    gates_for(master, clock, samples, &gate_ns, &gate_ppb);
-    return samples >= MASTER_SEASONED_SAMPLES && !is_known(clock, gate_ns, gate_ppb);
+    return admission->seasoned && !admission->known;
 }
 
 static bool agrees(enum clock_verdict verdict)
@@ -130,6 +124,7 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
     struct average_clock *clock = &ballot->clocks[i];
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
     unsigned samples = ballot->peers[i] ? ballot->peers[i]->estimate.samples : 0;
+    struct admission admission = admission_of(master, clock, samples);
     enum clock_verdict verdict;
 
     if (standing->suspended > 0) {
@@ -139,16 +134,15 @@ static void settle_other(struct master *master, const struct ballot *ballot, siz
     }
     verdict = average_judge(clock, group_ns, master->group.freq_ppb, master->average.gate_ns,
                             master->average.gate_ppb);
-    if (!standing->in && has_arrived(master, clock, samples, group_ns))
+    if (!standing->in && has_arrived(master, clock, &admission, group_ns))
         welcome(master, ballot, i, actions);
     else if (!agrees(verdict))
         standing->in = standing->coming = false;
     if (standing->in)
         clock->verdict = verdict;
     else
-        clock->verdict = agrees(verdict) && is_hopeless(master, clock, samples)
-                             ? VERDICT_NOISY
-                             : VERDICT_NEWCOMER;
+        clock->verdict =
+            agrees(verdict) && is_hopeless(&admission) ? VERDICT_NOISY : VERDICT_NEWCOMER;
 }
 
 /* A near miss may be the path's noise: only a second one in a row excludes. Not

@@ -27,8 +27,11 @@ static size_t count_claims(struct master *master, const struct ballot *ballot)
     return claims;
 }
 
-static bool stood_together(size_t claims, const struct ballot *ballot)
+/* Makes those who claim it the voters. */
+static bool stood_together(struct master *master, const struct ballot *ballot)
 {
+    size_t claims = count_claims(master, ballot);
+
     return claims > 0 && 2 * claims >= ballot->count;
 }
 
@@ -36,16 +39,16 @@ static bool stood_together(size_t claims, const struct ballot *ballot)
  * know the group's time if they are half of those present or more: a restarted
  * master then finds the group as it left it, even if its clocks have drifted apart
  * meanwhile.  Otherwise all are equal. */
-static int elect(struct master *master, struct ballot *ballot, struct average *average, bool *cold)
+static int elect(struct master *master, struct ballot *ballot, bool together,
+                 struct average *average, bool *cold)
 {
     struct average_rule rule = {.quorum = 1};
-    bool known = stood_together(count_claims(master, ballot), ballot);
 
     *cold = false;
-    if (known && average_compute(ballot->clocks, ballot->count, &rule, average) == 0)
+    if (together && average_compute(ballot->clocks, ballot->count, &rule, average) == 0)
         return 0;
     *cold = rule.cold = true;
-    if (known && average_compute(ballot->clocks, ballot->count, &rule, average) == 0)
+    if (together && average_compute(ballot->clocks, ballot->count, &rule, average) == 0)
         return 0;
     rule.quorum = master->config.quorum;
     for (size_t i = 0; i < ballot->count; i++)
@@ -67,9 +70,8 @@ static bool is_found_again(const struct master *master, const struct ballot *bal
            master->forming_rounds >= AGAIN_ROUNDS_MAX;
 }
 
-static bool may_form(struct master *master, const struct ballot *ballot)
+static bool may_form(struct master *master, const struct ballot *ballot, bool together)
 {
-    size_t claims = count_claims(master, ballot);
     bool enough = ballot->count >= master->config.quorum;
     bool known = true;
 
@@ -82,7 +84,7 @@ static bool may_form(struct master *master, const struct ballot *ballot)
         return false;
     }
     master->forming_rounds++;
-    if (stood_together(claims, ballot) && master->disputed_rounds == 0)
+    if (together && master->disputed_rounds == 0)
         return is_found_again(master, ballot);
     return master->forming_rounds >= ROUNDS_MAX ||
            (master->forming_rounds >= MASTER_FORM_ROUNDS && master->quiet_rounds >= QUIET_ROUNDS &&
@@ -126,12 +128,13 @@ void master_form(struct master *master, struct ballot *ballot, struct actions *a
 {
     struct average average;
     struct note *note;
+    bool together = stood_together(master, ballot);
     bool cold;
     int r;
 
-    if (!may_form(master, ballot))
+    if (!may_form(master, ballot, together))
         return;
-    r = elect(master, ballot, &average, &cold);
+    r = elect(master, ballot, together, &average, &cold);
     if (r == -EAGAIN)
         note_torn(master, &average, actions);
     if (r < 0)

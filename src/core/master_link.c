@@ -18,7 +18,6 @@
 
 #define DEPARTURE_LAG_MAX_NS NS_PER_S /* told to be later than that: nonsense */
 #define DOUBTFUL_SAMPLES 128.0
-#define HOLDOVER_WANDER_PPB 10.0 /* as core/discipline.c counts it */
 #define LAG_FORGET 32 /* REPLYs after which a least lag that is not seen again has faded */
 
 double master_link_doubt(const struct peer *peer)
@@ -40,31 +39,28 @@ void master_link_reset(struct peer *peer)
  * W (sqrt 3 sd / W)^(1/3). */
 static double freq_sd_behind(int64_t sd_ns)
 {
-    return HOLDOVER_WANDER_PPB * cbrt(sqrt(3) * (double)sd_ns / HOLDOVER_WANDER_PPB);
+    return DISCIPLINE_HOLDOVER_WANDER_PPB *
+           cbrt(sqrt(3) * (double)sd_ns / DISCIPLINE_HOLDOVER_WANDER_PPB);
 }
 
 /* Both ends were synchronised a moment ago: their clocks show the same, so theta is
- * A of the master less A of the slave; and run at the same rate, so
- * f = (1 + phi of the master) / (1 + phi of the slave) - 1. */
+ * A of the master less A of the slave; and they run at the same rate, so the slave's
+ * oscillator is as fast as its own frequency in force makes up for. */
 static void expect(const struct master *master, struct peer *peer, const struct wire_reply *reply,
                    int64_t t1_ns, const struct reading *arrived)
 {
+    struct estimator_prior prior = {.master_raw_ns = t1_ns}; /* the first it will see */
     int64_t sd_ns = discipline_sd(master->discipline, arrived);
-    double freq_sd_ppb = discipline_freq_sd(master->discipline, arrived);
-    double rate = master->freq_ppb / 1e9;
-    struct estimator_prior prior = {
-        .master_raw_ns = t1_ns, /* the first it will see */
-        .offset_sd_ns = hypot((double)sd_ns, (double)reply->offset_sd_ns),
-        .freq_ppb = ((1 + rate) / (1 + wire_ppb_from_fs(reply->freq_fs) / 1e9) - 1) * 1e9,
-        .freq_sd_ppb = hypot(freq_sd_ppb, freq_sd_behind(reply->offset_sd_ns))};
 
-    if (peer->expected)
+    if (sd_ns == INT64_MAX || reply->offset_sd_ns == INT64_MAX ||
+        reply->state == SYNC_UNSYNCHRONISED ||
+        timestamp_sub(arrived->total_ns, reply->departure.sent.total_ns, &prior.offset_ns) < 0)
         return;
-    peer->expected = true;
-    if (sd_ns < INT64_MAX && reply->offset_sd_ns < INT64_MAX &&
-        reply->state != SYNC_UNSYNCHRONISED &&
-        timestamp_sub(arrived->total_ns, reply->departure.sent.total_ns, &prior.offset_ns) == 0)
-        estimator_expect(peer->estimator, &prior);
+    prior.offset_sd_ns = hypot((double)sd_ns, (double)reply->offset_sd_ns);
+    prior.freq_ppb = master_steering(master->freq_ppb, wire_ppb_from_fs(reply->freq_fs));
+    prior.freq_sd_ppb = hypot(discipline_freq_sd(master->discipline, arrived),
+                              freq_sd_behind(reply->offset_sd_ns));
+    estimator_expect(peer->estimator, &prior);
 }
 
 static void observe_back(struct peer *peer, const struct exchange *exchange)
@@ -132,7 +128,9 @@ bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequen
     struct departures *departures = &peer->departures;
     bool good = settle_previous(peer, &reply->departure);
 
-    expect(master, peer, reply, exchange->t1_ns, arrived);
+    if (!peer->expected)
+        expect(master, peer, reply, exchange->t1_ns, arrived);
+    peer->expected = true;
     if (reply->correct_sequence && reply->correct_sequence == peer->correct_sequence) {
         estimator_observe(peer->estimator, FORWARD, peer->correct_raw_ns, reply->correct_raw_ns);
         peer->correct_sequence = 0;

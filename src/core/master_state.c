@@ -18,6 +18,18 @@ uint32_t master_next_sequence(struct peer *peer)
     return peer->sequence;
 }
 
+/* r = (1 + f)(1 + phi) - 1 */
+double master_rate(double freq_ppb, double steered_ppb)
+{
+    return freq_ppb + steered_ppb + freq_ppb * steered_ppb / 1e9;
+}
+
+/* phi = (1 + r) / (1 + f) - 1 */
+double master_steering(double rate_ppb, double freq_ppb)
+{
+    return ((1 + rate_ppb / 1e9) / (1 + freq_ppb / 1e9) - 1) * 1e9;
+}
+
 void master_hurry(struct master *master, int64_t raw_ns)
 {
     master->quiet_rounds = 0;

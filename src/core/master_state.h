@@ -135,6 +135,11 @@ struct master {
 /* master_state.c */
 bool master_is_reference(const struct master *master, const char *name);
 uint32_t master_next_sequence(struct peer *peer);
+/* The rate of a clock whose oscillator runs freq_ppb fast and whose frequency in
+ * force is steered_ppb. */
+double master_rate(double freq_ppb, double steered_ppb);
+/* The frequency in force with which it runs at rate_ppb. */
+double master_steering(double rate_ppb, double freq_ppb);
 /* A link is new: soon the next rounds, and several. */
 void master_hurry(struct master *master, int64_t raw_ns);
 
@@ -177,9 +182,6 @@ void master_ballot_close(struct ballot *ballot);
 bool master_ballot_has_reference(const struct ballot *ballot);
 struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot,
                                         size_t i);
-/* The rate of a clock whose oscillator runs freq_ppb fast and whose frequency in
- * force is steered_ppb. */
-double master_rate(double freq_ppb, double steered_ppb);
 /* Largest minus smallest phase of those that are in the group or on their way. */
 int64_t master_ballot_spread(const struct ballot *ballot);
 struct note *master_note_group(const struct master *master, enum note_kind kind,
