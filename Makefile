@@ -35,11 +35,12 @@ else
 protection := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 
-packages := libsystemd libconfig
+packages := libsystemd libconfig gnutls json-c
 package_cflags := $(shell $(PKG_CONFIG) --cflags $(packages) 2>/dev/null)
 package_libs := $(shell $(PKG_CONFIG) --libs $(packages) 2>/dev/null)
 cppflags := $(language) -DBERKELEY_VERSION='"$(VERSION)"' \
-	-DCONFIG_FILE='"$(sysconfdir)/berkeley.conf"' $(package_cflags) $(CPPFLAGS)
+	-DCONFIG_FILE='"$(sysconfdir)/berkeley.conf"' -DKEY_FILE='"$(sysconfdir)/berkeley.key"' \
+	$(package_cflags) $(CPPFLAGS)
 compile = $(CC) $(cppflags) $(warnings) $(protection) -fPIE $(CFLAGS)
 link = $(CC) $(protection) $(CFLAGS) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
@@ -56,6 +57,7 @@ daemon := $(BUILD)/libberkeley-daemon.a
 daemon_libs := $(daemon) $(core) $(package_libs) -lm -lpthread
 # Only what is there: a room still without sources does not break the others.
 berkeleyd := $(patsubst src/daemon/main.c,$(BUILD)/berkeleyd,$(wildcard src/daemon/main.c))
+ctl := $(if $(wildcard src/ctl/*.c),$(BUILD)/berkeleyctl)
 units := berkeley-master.service berkeley-slave.service
 manuals := $(wildcard man/*.[1-8])
 
@@ -64,7 +66,7 @@ core_objects := $(call objects,$(wildcard src/core/*.c))
 daemon_objects := $(call objects,$(filter-out src/daemon/main.c,$(wildcard src/daemon/*.c)))
 
 .PHONY: all
-all: $(core) $(daemon) $(berkeleyd) ## build the daemon (default)
+all: $(core) $(daemon) $(berkeleyd) $(ctl) ## build the daemon and berkeleyctl (default)
 
 include tests/tests.mk
 
@@ -79,6 +81,10 @@ $(core) $(daemon):
 $(BUILD)/berkeleyd: $(BUILD)/src/daemon/main.o $(daemon) $(core)
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $< $(daemon_libs)
+
+$(BUILD)/berkeleyctl: $(call objects,$(wildcard src/ctl/*.c)) src/ctl $(daemon) $(core)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(daemon_libs)
 
 $(BUILD)/%.o: %.c $(BUILD)/flags | libraries
 	$(say) CC $<

@@ -41,6 +41,7 @@ struct event {
         struct clock_status tick;
         struct {
             char address[MACHINE_ADDRESS_SIZE]; /* for people */
+            char owner[WIRE_NAME_SIZE]; /* the only node whose key this is; "": a shared one, or none */
         } up;
         struct {
             unsigned reason; /* enum bye_reason if the other end is to blame, else 0 */
@@ -181,6 +182,7 @@ struct summary {
     uint32_t round;
     uint8_t verdict;        /* enum clock_verdict on this clock */
     bool connected;         /* slave: WELCOME received */
+    uint64_t refused[REFUSAL_COUNT_]; /* frames, since the start */
     char name[WIRE_NAME_SIZE]; /* slave: the master's */
 };
 

@@ -87,6 +87,7 @@ enum bye_reason {
     BYE_TIMEOUT,      /* silent for too long */
     BYE_FLOOD,        /* more frames than any honest peer sends */
     BYE_NAME,         /* a node of this name is connected already */
+    BYE_KEY,          /* the key is another node's, or was withdrawn */
     BYE_COUNT_
 };
 

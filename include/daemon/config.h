@@ -22,11 +22,15 @@
 #define CONFIG_PATH_SIZE 256
 #define CONFIG_LISTEN_MAX 16
 #define CONFIG_REFERENCES_MAX 16
-#define CONFIG_STATE_NONE "none" /* as clock.state_file */
+#define CONFIG_STATE_NONE "none" /* as clock.state_file, and control */
+
+#define CONFIG_PREFIXES_MAX 64
+#define CONFIG_PREFIX_SIZE 64
 
 enum config_authentication {
-    CONFIG_AUTH_LOOPBACK = 0, /* "loopback": none, and so only loopback addresses */
-    CONFIG_AUTH_NONE,         /* "none": any address, whoever it is */
+    CONFIG_AUTH_KEY = 0,  /* "key": TLS with the key file; as "loopback" if there is none */
+    CONFIG_AUTH_LOOPBACK, /* "loopback": none, and so only loopback addresses */
+    CONFIG_AUTH_NONE,     /* "none": any address, whoever it is */
 };
 
 enum config_clock_kind {
@@ -42,9 +46,11 @@ enum config_timestamps {
 struct config {
     char name[CONFIG_NAME_SIZE];  /* empty in the file: the host name is put in */
     char group[CONFIG_NAME_SIZE];
-    int authentication; /* enum config_authentication */
-    int timestamps;     /* enum config_timestamps */
-    int log_level;      /* LOG_ERR .. LOG_DEBUG */
+    int authentication;              /* enum config_authentication */
+    char key_file[CONFIG_PATH_SIZE]; /* "": the usual one */
+    char control[CONFIG_PATH_SIZE];  /* socket; "": the usual one; "none" */
+    int timestamps;                  /* enum config_timestamps */
+    int log_level;                   /* LOG_ERR .. LOG_DEBUG */
     struct {
         char listen[CONFIG_LISTEN_MAX][CONFIG_ADDRESS_SIZE]; /* numeric; "" = unused */
         int64_t port;
@@ -53,12 +59,23 @@ struct config {
         int64_t quorum;
         int64_t max_slaves;
         char references[CONFIG_REFERENCES_MAX][CONFIG_NAME_SIZE];
+        char allow[CONFIG_PREFIXES_MAX][CONFIG_PREFIX_SIZE]; /* "": unused; none: everybody */
+        char deny[CONFIG_PREFIXES_MAX][CONFIG_PREFIX_SIZE];  /* wins */
     } master;
     struct {
         char master[CONFIG_ADDRESS_SIZE]; /* host name or address */
         int64_t port;
         int64_t retry_min_ns, retry_max_ns;
     } slave;
+    struct { /* what a peer may cost */
+        int64_t handshakes;             /* connections that have not proved who they are */
+        int64_t handshake_time_ns;      /* for that, and again for the first frame */
+        int64_t connections_per_second; /* of one address */
+        int64_t frames_per_second;      /* of one peer */
+        int64_t silence_ns;             /* 0: four intervals, at least 10 s */
+        int64_t answer_time_ns;         /* from the last exchange of a round */
+        int64_t buffer;                 /* bytes of a socket, each way */
+    } limits;
     struct {
         int kind; /* enum config_clock_kind */
         bool discipline;
@@ -103,6 +120,10 @@ void config_compare(const struct config *before, const struct config *after,
 /* Keys that a reload cannot change, from `running` into `fresh`; slave.master too if only the
  * new authentication would allow it. */
 void config_keep(const struct config *running, struct config *fresh);
+
+/* The first address of this role that is beyond the machine, and the key it stands under; NULL:
+ * none is, or slave.master is a name, which only the resolver can tell. */
+const char *config_remote(const struct config *config, bool master, const char **key);
 
 /* The n-th key's path ("master.interval"), NULL beyond the last: for tests. */
 const char *config_key(size_t n);

@@ -11,6 +11,7 @@ enum entry_type {
     ENTRY_NAME,     /* printable ASCII without spaces */
     ENTRY_HOST,     /* the same: a host name or a numeric address */
     ENTRY_ADDRESS,  /* numeric address */
+    ENTRY_PREFIX,   /* block of addresses, or one */
     ENTRY_FILE,     /* absolute path, empty, or one of words */
     ENTRY_WORD,     /* int: one of words */
     ENTRY_BOOL,     /* bool */
@@ -39,7 +40,7 @@ struct config_entry {
     const char *help; /* lines of the sample file */
 };
 
-#define CONFIG_ENTRIES_MAX 40
+#define CONFIG_ENTRIES_MAX 48
 
 extern const struct config_entry config_table[];
 extern const size_t config_table_length;

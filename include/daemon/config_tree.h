@@ -24,7 +24,8 @@ int config_tree_read(const char *path, struct config_draft *draft, char error[CO
 /* What holds between keys.  0 or -EINVAL. */
 int config_check(const struct config_draft *draft, char error[CONFIG_ERROR_SIZE]);
 
-/* True if authentication = "loopback" forbids to follow this master. */
+/* True if authentication = "loopback" forbids to follow this master; whether "key" does depends
+ * on the key file. */
 bool config_forbids_master(const struct config *config);
 
 /* What somebody who wrote this unknown key (or group) may have meant, "master.port or

@@ -8,8 +8,11 @@
 
 #include "daemon/config_table.h"
 
+#include <libconfig.h>
+
 #define CONFIG_VALUE_SIZE 48
 #define CONFIG_ALLOWED_SIZE 192
+#define CONFIG_FOUND_SIZE 72
 
 /* "50 ms", "-1.5 s", "1 h", "500us": 0; -EINVAL if it is no such thing, is finer than 1 ns
  * or lacks its unit; -ERANGE if it does not fit. */
@@ -27,12 +30,21 @@ const char *config_value_print(const struct config_entry *entry, const void *fie
 /* In double quotes, every byte that is not printable as \xHH, what is long cut; returns buffer. */
 const char *config_quote(const char *text, char *buffer, size_t size);
 
+/* What stands in a file, in words: "a list", "5525"; buffer holds CONFIG_FOUND_SIZE bytes, and is
+ * returned or not. */
+const char *config_found(const config_setting_t *setting, char *buffer);
+
 /* 0 or -ENOENT. */
 int config_word_find(const struct config_word *words, const char *text, int64_t *value);
 const char *config_word_text(const struct config_word *words, int64_t value); /* or NULL */
 
-/* 0; -EINVAL: not a value of this entry; -ENAMETOOLONG. */
+/* 0; -EINVAL: not a value of this entry; -ENAMETOOLONG; -ERANGE: a block whose address has bits
+ * beyond those that count. */
 int config_text_check(const struct config_entry *entry, const char *text);
+
+/* The block that "192.0.2.7/24" lies in, "192.0.2.0/24", in a buffer of CONFIG_PREFIX_SIZE bytes;
+ * false if it has more bits than the address. */
+bool config_prefix_block(const char *text, char *buffer);
 
 /* True for 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104 written as numbers. */
 bool config_address_is_loopback(const char *text);

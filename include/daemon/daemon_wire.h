@@ -6,11 +6,15 @@
 #include "daemon/config.h"
 #include "daemon/transport.h"
 
-/* Listens as master, connects as slave.  Said in the journal if it fails; 0 or -errno. */
+/* Listens as master, connects as slave; keyring is taken over, NULL: without keys.  Said in the
+ * journal if it fails; 0 or -errno. */
 int daemon_wire_open(sd_event *loop, const struct transport_handler *handler,
-                     const struct config *config, bool master, struct transport **transport);
+                     const struct config *config, bool master, struct keyring *keyring,
+                     struct transport **transport);
 
-/* What a new configuration changes. */
-void daemon_wire_apply(struct transport *transport, const struct config *config, bool master);
+/* What a new configuration changes, and new keys (taken over; NULL: as they are).  keyed: there are
+ * keys now. */
+void daemon_wire_apply(struct transport *transport, const struct config *config, bool master,
+                       struct keyring *keyring, bool keyed);
 
 #endif

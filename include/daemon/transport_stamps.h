@@ -27,7 +27,11 @@
 
 #define STAMPS_WAITING_MAX 16 /* frames; the oldest gives way */
 
-/* Of a connection with nothing sent yet.  0, or -errno if the kernel does not stamp. */
+/* Of a connection with nothing sent yet: bytes are counted from here on, and departures not yet
+ * stamped.  0, or -errno if the kernel does not stamp. */
+int stamps_prepare(int fd);
+
+/* With nothing sent yet, or after stamps_prepare().  0, or -errno if the kernel does not stamp. */
 int stamps_enable(int fd);
 
 /* recv() without waiting, and its stamp; *real_ns 0: the kernel tells none. -errno. */

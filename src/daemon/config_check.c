@@ -73,40 +73,58 @@ static const char *remote_listen(const struct config *config)
     return NULL;
 }
 
-bool config_forbids_master(const struct config *config)
+static const char *remote_master(const struct config *config)
 {
-    return config->authentication == CONFIG_AUTH_LOOPBACK &&
-           config_address_is_numeric(config->slave.master) &&
-           !config_address_is_loopback(config->slave.master);
+    const char *address = config->slave.master;
+
+    return config_address_is_numeric(address) && !config_address_is_loopback(address) ? address
+                                                                                      : NULL;
 }
 
-static int refuse_remote(const struct config_draft *draft, const char *key, const char *address,
-                         char *error)
+const char *config_remote(const struct config *config, bool master, const char **key)
 {
-    const struct config_entry *entry = config_entry_find(key);
-    const struct config_entry *authentication = config_entry_find("authentication");
-    char quoted[CONFIG_VALUE_SIZE];
+    const char *address = master ? remote_listen(config) : remote_master(config);
 
+    if (address)
+        *key = master ? "master.listen" : "slave.master";
+    return address;
+}
+
+bool config_forbids_master(const struct config *config)
+{
+    return config->authentication == CONFIG_AUTH_LOOPBACK && remote_master(config);
+}
+
+/* Of both roles: which one the file is for is not known here. */
+static int check_remote(const struct config_draft *draft, bool master, char *error)
+{
+    const struct config_entry *authentication = config_entry_find("authentication");
+    const char *key, *address = config_remote(&draft->config, master, &key);
+    char quoted[CONFIG_VALUE_SIZE];
+    const struct config_entry *entry;
+
+    if (!address)
+        return 0;
+    entry = config_entry_find(key);
     assert(entry && authentication);
     if (origin(draft, entry).line == 0)
         entry = authentication;
     return config_refuse(error, origin(draft, entry), key,
                          "found %s with authentication = \"loopback\"; allowed is a loopback "
-                         "address (\"127.0.0.1\", \"::1\"), or authentication = \"none\" on a "
-                         "network where everyone is trusted with the time",
+                         "address (\"127.0.0.1\", \"::1\"), or authentication = \"key\" and a key, "
+                         "which `berkeleyctl keygen` makes",
                          config_quote(address, quoted, sizeof(quoted)));
 }
 
 int config_check(const struct config_draft *draft, char error[CONFIG_ERROR_SIZE])
 {
-    const struct config *config = &draft->config;
-    const char *listen = remote_listen(config);
     int r = 0;
 
-    if (config->authentication == CONFIG_AUTH_LOOPBACK && listen)
-        return refuse_remote(draft, "master.listen", listen, error);
-    if (config_forbids_master(config))
-        return refuse_remote(draft, "slave.master", config->slave.master, error);
+    if (draft->config.authentication == CONFIG_AUTH_LOOPBACK) {
+        r = check_remote(draft, true, error);
+        if (r == 0)
+            r = check_remote(draft, false, error);
+    }
     for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]) && r == 0; i++)
         r = check_order(draft, &orders[i], error);
     return r;

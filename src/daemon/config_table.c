@@ -19,6 +19,7 @@
 #define DECADE (3650 * DAY)
 
 static const struct config_word authentications[] = {
+    {"key", CONFIG_AUTH_KEY},
     {"loopback", CONFIG_AUTH_LOOPBACK},
     {"none", CONFIG_AUTH_NONE},
     {NULL, 0},
@@ -42,6 +43,7 @@ static const struct config_word stamps[] = {
 };
 
 static const struct config_word never[] = {{"never", 0}, {NULL, 0}};
+static const struct config_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static const struct config_word unknown[] = {{"unknown", -1}, {NULL, 0}};
 static const struct config_word none[] = {{CONFIG_STATE_NONE, 0}, {NULL, 0}};
 
@@ -56,10 +58,23 @@ const struct config_entry config_table[] = {
     },
     {
         .key = "authentication", .type = ENTRY_WORD, PLACE(authentication),
-        .standard = CONFIG_AUTH_LOOPBACK, .words = authentications,
-        .help = "\"loopback\": nobody is asked who they are, so only this very machine can be\n"
-                "reached or reach it.  \"none\": nobody is asked, and any address will do: for a\n"
-                "network where everyone is trusted with the time.",
+        .standard = CONFIG_AUTH_KEY, .words = authentications,
+        .help = "\"key\": every connection is encrypted, and both ends prove that they hold\n"
+                "a key of the key file; without that file it is as \"loopback\".\n"
+                "\"loopback\": nobody is asked who they are, so only this very machine can be\n"
+                "reached or reach it.\n"
+                "\"none\": nobody is asked, and any address will do: for a network where everyone\n"
+                "is trusted with the time.",
+    },
+    {
+        .key = "key_file", .type = ENTRY_FILE, TEXT(key_file), .text = "",
+        .help = "Where the keys are; a reload reads them again.  Empty: berkeley.key of the\n"
+                "service's credentials if there is one, or else /etc/berkeley.key.",
+    },
+    {
+        .key = "control", .type = ENTRY_FILE, TEXT(control), .text = "", .words = none,
+        .help = "The socket that berkeleyctl asks.  Empty: master.sock or slave.sock in the\n"
+                "service's runtime directory, and none if systemd did not start it.",
     },
     {
         .key = "timestamps", .type = ENTRY_WORD, PLACE(timestamps),
@@ -110,6 +125,15 @@ const struct config_entry config_table[] = {
                 "group follows them, and they are never corrected.",
     },
     {
+        .key = "master.allow", .type = ENTRY_PREFIX, .live = true, TEXTS(master.allow), .text = "",
+        .help = "Who may connect; anybody else is turned away before a word is said.  Empty:\n"
+                "everybody.",
+    },
+    {
+        .key = "master.deny", .type = ENTRY_PREFIX, .live = true, TEXTS(master.deny), .text = "",
+        .help = "Who may not, whatever master.allow says.",
+    },
+    {
         .key = "slave.master", .type = ENTRY_HOST, .live = true, TEXT(slave.master), .least = 1,
         .text = "localhost",
         .help = "The master's host name or address.",
@@ -128,6 +152,46 @@ const struct config_entry config_table[] = {
         .key = "slave.retry_max", .type = ENTRY_DURATION, .live = true,
         PLACE(slave.retry_max_ns), .least = 10 * MS, .most = HOUR, .standard = 60 * S,
         .help = "Every further wait is twice as long, up to this.",
+    },
+    {
+        .key = "limits.handshakes", .type = ENTRY_INTEGER, .live = true, PLACE(limits.handshakes),
+        .least = 1, .most = 10000, .standard = 64,
+        .help = "Connections at a time that have not yet proved that they hold a key; further\n"
+                "ones are turned away.",
+    },
+    {
+        .key = "limits.handshake_time", .type = ENTRY_DURATION, .live = true,
+        PLACE(limits.handshake_time_ns), .least = 100 * MS, .most = 60 * S, .standard = 5 * S,
+        .help = "How long a new connection may take to prove that, and as long again to say who\n"
+                "it is.",
+    },
+    {
+        .key = "limits.connections_per_second", .type = ENTRY_INTEGER, .live = true,
+        PLACE(limits.connections_per_second), .least = 1, .most = 100000, .standard = 100,
+        .help = "New connections from one IPv4 address or IPv6 /64; twice as many at once.\n"
+                "Further ones are turned away.",
+    },
+    {
+        .key = "limits.frames_per_second", .type = ENTRY_INTEGER, .live = true,
+        PLACE(limits.frames_per_second), .least = 50, .most = 100000, .standard = 100,
+        .help = "Frames from one peer; twice as many at once.  A connection that brings more is\n"
+                "closed; an honest peer sends up to 20.  For new connections.",
+    },
+    {
+        .key = "limits.silence", .type = ENTRY_DURATION, .live = true, PLACE(limits.silence_ns),
+        .least = S, .most = DAY, .standard = 0, .words = automatic,
+        .help = "A peer not heard of for so long is gone.  Has to be longer than the master's\n"
+                "interval.  \"auto\": four intervals, and at least 10 s.",
+    },
+    {
+        .key = "limits.answer_time", .type = ENTRY_DURATION, .live = true,
+        PLACE(limits.answer_time_ns), .least = 10 * MS, .most = 60 * S, .standard = S,
+        .help = "How long a round waits after its last exchange for slaves that answered before.",
+    },
+    {
+        .key = "limits.buffer", .type = ENTRY_INTEGER, .live = true, PLACE(limits.buffer),
+        .least = 4096, .most = 1048576, .standard = 32768, .unit = "bytes",
+        .help = "What the kernel may hold of one connection, each way.  For new connections.",
     },
     {
         .key = "clock.kind", .type = ENTRY_WORD, PLACE(clock.kind),

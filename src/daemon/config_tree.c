@@ -4,48 +4,17 @@
 #include "daemon/config_value.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <libconfig.h>
 #include <string.h>
 
-#define QUOTE_SIZE 72
 #define KEY_SIZE 96
+#define REMARK_SIZE 96
 
 struct reader {
     const struct config_text *text;
     struct config_draft *draft;
     char *error;
 };
-
-/* What was found, in words; buffer holds QUOTE_SIZE + 16 bytes, and is returned. */
-static const char *found(const config_setting_t *setting, char *buffer)
-{
-    char quoted[QUOTE_SIZE], number[CONFIG_VALUE_SIZE];
-    int64_t integer;
-
-    switch (config_setting_type(setting)) {
-    case CONFIG_TYPE_GROUP:
-        return "a group";
-    case CONFIG_TYPE_ARRAY:
-    case CONFIG_TYPE_LIST:
-        return "a list";
-    case CONFIG_TYPE_BOOL:
-        return config_setting_get_bool(setting) ? "true" : "false";
-    case CONFIG_TYPE_STRING:
-        config_quote(config_setting_get_string(setting), quoted, sizeof(quoted));
-        (void)snprintf(buffer, QUOTE_SIZE + 16, "%s", quoted);
-        return buffer;
-    case CONFIG_TYPE_FLOAT:
-        return config_number_print(config_setting_get_float(setting), buffer);
-    default:
-        integer = config_setting_get_int64(setting);
-        if (integer == INT64_MIN || integer == INT64_MAX)
-            return "an integer beyond 64 bits";
-        (void)snprintf(number, sizeof(number), "%" PRId64, integer);
-        (void)snprintf(buffer, QUOTE_SIZE + 16, "%s", number);
-        return buffer;
-    }
-}
 
 static struct config_place place_of(const struct reader *reader, const config_setting_t *setting)
 {
@@ -55,17 +24,30 @@ static struct config_place place_of(const struct reader *reader, const config_se
 static int refuse_value(const struct reader *reader, const struct config_entry *entry,
                         const config_setting_t *setting, const char *remark)
 {
-    char what[QUOTE_SIZE + 16], allowed[CONFIG_ALLOWED_SIZE];
+    char what[CONFIG_FOUND_SIZE], allowed[CONFIG_ALLOWED_SIZE];
 
     return config_refuse(reader->error, place_of(reader, setting), entry->key,
-                         "found %s%s; allowed is %s", found(setting, what), remark,
+                         "found %s%s; allowed is %s", config_found(setting, what), remark,
                          config_allowed(entry, allowed));
+}
+
+/* What text_check() found wrong, where the value does not show it. */
+static const char *remark_on(int error, const char *text, char remark[REMARK_SIZE])
+{
+    char block[CONFIG_PREFIX_SIZE];
+
+    remark[0] = '\0';
+    if (error == -ENAMETOOLONG)
+        (void)snprintf(remark, REMARK_SIZE, ", which has %zu characters", strlen(text));
+    else if (error == -ERANGE && config_prefix_block(text, block))
+        (void)snprintf(remark, REMARK_SIZE, ", an address in the block \"%s\"", block);
+    return remark;
 }
 
 static int take_text(const struct reader *reader, const struct config_entry *entry,
                      const config_setting_t *setting, char *field)
 {
-    char remark[64] = "";
+    char remark[REMARK_SIZE];
     const char *text;
     int r;
 
@@ -73,10 +55,8 @@ static int take_text(const struct reader *reader, const struct config_entry *ent
         return refuse_value(reader, entry, setting, "");
     text = config_setting_get_string(setting);
     r = config_text_check(entry, text);
-    if (r == -ENAMETOOLONG)
-        (void)snprintf(remark, sizeof(remark), ", which has %zu characters", strlen(text));
     if (r < 0)
-        return refuse_value(reader, entry, setting, remark);
+        return refuse_value(reader, entry, setting, remark_on(r, text, remark));
     memset(field, 0, entry->size);
     memcpy(field, text, strlen(text) + 1);
     return 0;
@@ -86,7 +66,7 @@ static int take_list(const struct reader *reader, const struct config_entry *ent
                      const config_setting_t *setting, char *field)
 {
     const int count = config_setting_length(setting);
-    char remark[64];
+    char remark[REMARK_SIZE];
 
     if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
         return refuse_value(reader, entry, setting, "");
@@ -197,6 +177,7 @@ static int take_value(const struct reader *reader, const struct config_entry *en
     case ENTRY_NAME:
     case ENTRY_HOST:
     case ENTRY_ADDRESS:
+    case ENTRY_PREFIX:
     case ENTRY_FILE:
     default:
         return take_text(reader, entry, setting, field);
@@ -252,7 +233,7 @@ static int take_group(const struct reader *reader, const config_setting_t *group
     for (int i = 0; i < count && r == 0; i++) {
         const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
         const struct config_entry *entry;
-        char key[KEY_SIZE], what[QUOTE_SIZE + 16];
+        char key[KEY_SIZE], what[CONFIG_FOUND_SIZE];
 
         (void)snprintf(key, sizeof(key), "%s%s%s", prefix ? prefix : "", prefix ? "." : "",
                        config_setting_name(setting));
@@ -265,8 +246,8 @@ static int take_group(const struct reader *reader, const config_setting_t *group
             r = take_group(reader, setting);
         else
             r = config_refuse(reader->error, place_of(reader, setting), key,
-                              "found %s; allowed is a group: %s: { ... };", found(setting, what),
-                              key);
+                              "found %s; allowed is a group: %s: { ... };",
+                              config_found(setting, what), key);
     }
     return r;
 }
@@ -274,7 +255,7 @@ static int take_group(const struct reader *reader, const config_setting_t *group
 static int refuse_syntax(const struct reader *reader, const config_t *tree)
 {
     unsigned line = (unsigned)config_error_line(tree);
-    char source[256] = "", quoted[QUOTE_SIZE];
+    char source[256] = "", quoted[CONFIG_FOUND_SIZE];
 
     /* libconfig stops at the next word, however many lines down. */
     while (!config_text_line(reader->text, line, source, sizeof(source)) && line > 1)

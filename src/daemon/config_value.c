@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/config_value.h"
 
+#include "daemon/prefix.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -145,6 +147,31 @@ const char *config_quote(const char *text, char *buffer, size_t size)
     return buffer;
 }
 
+const char *config_found(const config_setting_t *setting, char *buffer)
+{
+    int64_t integer;
+
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_GROUP:
+        return "a group";
+    case CONFIG_TYPE_ARRAY:
+    case CONFIG_TYPE_LIST:
+        return "a list";
+    case CONFIG_TYPE_BOOL:
+        return config_setting_get_bool(setting) ? "true" : "false";
+    case CONFIG_TYPE_STRING:
+        return config_quote(config_setting_get_string(setting), buffer, CONFIG_FOUND_SIZE);
+    case CONFIG_TYPE_FLOAT:
+        return config_number_print(config_setting_get_float(setting), buffer);
+    default:
+        integer = config_setting_get_int64(setting);
+        if (integer == INT64_MIN || integer == INT64_MAX)
+            return "an integer beyond 64 bits";
+        (void)snprintf(buffer, CONFIG_FOUND_SIZE, "%" PRId64, integer);
+        return buffer;
+    }
+}
+
 int config_word_find(const struct config_word *words, const char *text, int64_t *value)
 {
     for (; words && words->text; words++)
@@ -202,6 +229,28 @@ bool config_address_is_loopback(const char *text)
     return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
+bool config_prefix_block(const char *text, char *buffer)
+{
+    char address[CONFIG_PREFIX_SIZE], digits[INET6_ADDRSTRLEN];
+    const int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+    const unsigned long width = family == AF_INET6 ? 128 : 32;
+    const size_t length = strcspn(text, "/");
+    uint8_t bytes[sizeof(struct in6_addr)];
+    unsigned long bits;
+
+    if (length >= sizeof(address) || text[length] != '/')
+        return false;
+    (void)snprintf(address, sizeof(address), "%.*s", (int)length, text);
+    bits = strtoul(text + length + 1, NULL, 10);
+    if (bits > width || inet_pton(family, address, bytes) != 1)
+        return false;
+    for (unsigned long i = bits; i < width; i++)
+        bytes[i / 8] &= (uint8_t)~(0x80U >> i % 8);
+    (void)inet_ntop(family, bytes, digits, sizeof(digits));
+    (void)snprintf(buffer, CONFIG_PREFIX_SIZE, "%s/%lu", digits, bits);
+    return true;
+}
+
 int config_text_check(const struct config_entry *entry, const char *text)
 {
     const char least = entry->type == ENTRY_FILE ? ' ' : '!';
@@ -216,6 +265,8 @@ int config_text_check(const struct config_entry *entry, const char *text)
         return entry->least > 0 || entry->items > 0 ? -EINVAL : 0;
     if (entry->type == ENTRY_FILE && *text != '/')
         return config_word_find(entry->words, text, &(int64_t){0}) < 0 ? -EINVAL : 0;
+    if (entry->type == ENTRY_PREFIX)
+        return prefix_parse(text, &(struct prefix){0});
     return entry->type == ENTRY_ADDRESS && !config_address_is_numeric(text) ? -EINVAL : 0;
 }
 
@@ -237,6 +288,8 @@ static void allowed_text(const struct config_entry *entry, FILE *out)
                       entry->items);
     if (entry->type == ENTRY_ADDRESS)
         (void)fprintf(out, "numeric IPv4 or IPv6 addresses");
+    else if (entry->type == ENTRY_PREFIX)
+        (void)fprintf(out, "addresses or blocks of them (\"192.0.2.7\", \"2001:db8::/32\")");
     else if (entry->type == ENTRY_FILE)
         (void)fprintf(out, "an absolute path of up to %zu printable characters, %s%s%sor \"\"",
                       longest, entry->words ? "\"" : "", entry->words ? entry->words->text : "",

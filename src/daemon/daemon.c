@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/daemon.h"
+#include "daemon/daemon_shell.h"
 
 #include "daemon/daemon_clock.h"
+#include "daemon/daemon_control.h"
+#include "daemon/daemon_keys.h"
 #include "daemon/daemon_reload.h"
 #include "daemon/daemon_state.h"
 #include "daemon/daemon_wire.h"
@@ -18,28 +20,8 @@
 
 #define TICK_US UINT64_C(1000000)
 #define SOON_US (DISCIPLINE_SOON_NS / NS_PER_US)
-#define UNREACHABLE_SIZE 512
 
-struct daemon {
-    const struct daemon_options *options;
-    const struct role *role;
-    struct config config;
-    sd_event *loop;
-    sd_event_source *wake, *tick, *clock_set;
-    sd_event_source *signals[3];
-    struct clock *clock;
-    struct daemon_state *state;
-    struct transport *transport;
-    void *machine;
-    struct actions actions;
-    bool dispatching;
-    bool soon; /* the next tick */
-    char unreachable[UNREACHABLE_SIZE]; /* said last; empty while there is a connection */
-};
-
-static void dispatch(struct daemon *daemon, struct event *event);
-
-static struct reading read_clock(struct daemon *daemon)
+struct reading daemon_read_clock(struct daemon *daemon)
 {
     struct reading now = {0};
     int r = clock_read(daemon->clock, &now);
@@ -53,82 +35,6 @@ static struct reading read_clock(struct daemon *daemon)
     return (struct reading){0};
 }
 
-/* What was just sent, told back to the machine with its departure stamp. */
-static void report_sent(struct daemon *daemon, uint32_t peer, const uint8_t *bytes,
-                        int64_t raw_ns)
-{
-    struct event event = {.kind = EVENT_SENT, .peer = peer, .now = read_clock(daemon)};
-
-    wire_identify(bytes, &event.sent.type, &event.sent.sequence);
-    event.sent.raw_ns = raw_ns;
-    daemon->role->handle(daemon->machine, &event, &daemon->actions);
-}
-
-static void perform_send(struct daemon *daemon, const struct action *action)
-{
-    struct action sent = *action; /* the queue may grow and move below */
-    int64_t raw_ns = 0;
-    int r = transport_send(daemon->transport, sent.peer, sent.send.bytes, sent.send.length,
-                           sent.send.stamped, &raw_ns);
-
-    if (r < 0 || !sent.send.stamped)
-        return;
-    report_sent(daemon, sent.peer, sent.send.bytes, raw_ns);
-    transport_collect(daemon->transport, sent.peer);
-}
-
-static void perform_steer(struct daemon *daemon, const struct action *action)
-{
-    int r = clock_steer(daemon->clock, &action->steer);
-
-    daemon->soon = action->steer.soon;
-    if (r < 0)
-        journal_errno(r, "Cannot steer the clock: %m");
-}
-
-static void perform_step(struct daemon *daemon, const struct action *action)
-{
-    int r = clock_step(daemon->clock, action->step_ns);
-
-    if (r < 0)
-        journal_errno(r, "Cannot step the clock: %m");
-}
-
-static void perform_close(struct daemon *daemon, const struct action *action)
-{
-    transport_close(daemon->transport, action->peer);
-}
-
-static void perform_note(struct daemon *daemon, const struct action *action)
-{
-    (void)daemon;
-    narrator_tell(&action->note);
-}
-
-static void perform_panic(struct daemon *daemon, const struct action *action)
-{
-    (void)action;
-    sd_event_exit(daemon->loop, EXIT_PANIC);
-}
-
-static void perform(struct daemon *daemon)
-{
-    static void (*const performers[])(struct daemon *, const struct action *) = {
-        [ACTION_SEND] = perform_send, [ACTION_CLOSE] = perform_close,
-        [ACTION_STEER] = perform_steer, [ACTION_STEP] = perform_step,
-        [ACTION_NOTE] = perform_note, [ACTION_PANIC] = perform_panic,
-    };
-
-    for (size_t i = 0; i < daemon->actions.count; i++) {
-        const struct action *action = &daemon->actions.items[i];
-
-        performers[action->kind](daemon, action);
-    }
-    if (daemon->actions.lost)
-        journal_error("Out of memory: something was left undone.");
-    actions_clear(&daemon->actions);
-}
-
 static void arm_wake(struct daemon *daemon)
 {
     int64_t at_ns = daemon->role->wake_at(daemon->machine);
@@ -138,7 +44,7 @@ static void arm_wake(struct daemon *daemon)
         sd_event_source_set_enabled(daemon->wake, SD_EVENT_OFF);
         return;
     }
-    wait_ns = at_ns - read_clock(daemon).raw_ns;
+    wait_ns = at_ns - daemon_read_clock(daemon).raw_ns;
     wait_ns = wait_ns > 0 ? wait_ns : 0;
     sd_event_source_set_time_relative(daemon->wake, (uint64_t)(wait_ns / NS_PER_US) + 1);
     sd_event_source_set_enabled(daemon->wake, SD_EVENT_ONESHOT);
@@ -149,20 +55,21 @@ static void dispatch(struct daemon *daemon, struct event *event)
 {
     assert(!daemon->dispatching);
     daemon->dispatching = true;
-    event->now = read_clock(daemon);
+    event->now = daemon_read_clock(daemon);
     daemon->role->handle(daemon->machine, event, &daemon->actions);
-    perform(daemon);
+    daemon_perform(daemon);
     arm_wake(daemon);
     daemon->dispatching = false;
 }
 
-static void on_up(void *context, uint32_t peer, const char *address)
+static void on_up(void *context, uint32_t peer, const char *address, const char *owner)
 {
     struct event event = {.kind = EVENT_UP, .peer = peer};
     struct daemon *daemon = context;
 
     daemon->unreachable[0] = '\0';
     strncpy(event.up.address, address, sizeof event.up.address - 1);
+    strncpy(event.up.owner, owner, sizeof event.up.owner - 1);
     dispatch(context, &event);
 }
 
@@ -177,6 +84,8 @@ static void on_down(void *context, uint32_t peer, int error)
         event.down.reason = BYE_PROTOCOL;
     else if (error == -EBUSY)
         event.down.reason = BYE_FLOOD;
+    else if (error == -EKEYREVOKED)
+        event.down.reason = BYE_KEY;
     dispatch(context, &event);
 }
 
@@ -206,7 +115,7 @@ static void on_stamped(void *context, uint32_t peer, uint8_t type, uint32_t sequ
         dispatch(daemon, &event);
         return;
     }
-    event.now = read_clock(daemon);
+    event.now = daemon_read_clock(daemon);
     daemon->role->handle(daemon->machine, &event, &daemon->actions);
 }
 
@@ -224,7 +133,7 @@ static void on_unreachable(void *context, const char *what, int64_t retry_ns)
 
 static void on_stamp(void *context, struct reading *reading)
 {
-    *reading = read_clock(context);
+    *reading = daemon_read_clock(context);
 }
 
 static int on_convert(void *context, int64_t real_ns, struct reading *reading)
@@ -234,9 +143,24 @@ static int on_convert(void *context, int64_t real_ns, struct reading *reading)
     return clock_convert(daemon->clock, real_ns, reading);
 }
 
+static void view_summary(void *context, struct summary *summary)
+{
+    struct daemon *daemon = context;
+    struct reading now = daemon_read_clock(daemon);
+
+    daemon->role->summarise(daemon->machine, &now, summary);
+}
+
+static void view_counters(void *context, struct transport_counters *counters)
+{
+    const struct daemon *daemon = context;
+
+    transport_count(daemon->transport, counters);
+}
+
 static void tell_status(struct daemon *daemon)
 {
-    struct reading now = read_clock(daemon);
+    struct reading now = daemon_read_clock(daemon);
     char sentence[NARRATOR_STATUS_SIZE];
     struct summary summary;
 
@@ -306,25 +230,28 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
     return sd_event_exit(daemon->loop, EXIT_OK);
 }
 
-static void apply(struct daemon *daemon, const struct config *fresh)
+static void apply(struct daemon *daemon, const struct config *fresh, struct keyring *keyring)
 {
     daemon->config = *fresh;
+    daemon->keyed |= keyring != NULL;
     journal_set_level(daemon->options->log_level >= 0 ? daemon->options->log_level
                                                       : fresh->log_level);
     daemon->role->configure(daemon->machine, fresh, clock_adjusts(daemon->clock));
-    daemon_wire_apply(daemon->transport, fresh, daemon->role->master);
+    daemon_wire_apply(daemon->transport, fresh, daemon->role->master, keyring, daemon->keyed);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
     struct daemon *daemon = context;
+    struct keyring *keyring;
     struct config fresh;
 
     (void)source;
     (void)info;
     notify_reloading();
-    if (daemon_reload(daemon->options->config_path, &daemon->config, &fresh)) {
-        apply(daemon, &fresh);
+    if (daemon_reload(daemon->options->config_path, &daemon->config, &fresh) &&
+        daemon_keys_reload(&fresh, daemon->role->master, daemon->keyed, &keyring) >= 0) {
+        apply(daemon, &fresh, keyring);
         journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_CONFIG_RELOADED},
                     "Configuration reloaded from %s.", daemon->options->config_path);
     }
@@ -356,7 +283,7 @@ static int open_loop(struct daemon *daemon)
 
 static int open_machine(struct daemon *daemon)
 {
-    struct reading now = read_clock(daemon);
+    struct reading now = daemon_read_clock(daemon);
 
     daemon->machine = daemon->role->create(&daemon->config, clock_adjusts(daemon->clock),
                                            clock_precision_ns(daemon->clock), &now);
@@ -392,12 +319,18 @@ static int open_transport(struct daemon *daemon)
         .convert = daemon->config.timestamps == CONFIG_STAMPS_KERNEL ? on_convert : NULL,
         .context = daemon};
 
-    return daemon_wire_open(daemon->loop, &handler, &daemon->config, daemon->role->master,
+    struct keyring *keyring = daemon->keyring;
+
+    daemon->keyed = keyring != NULL;
+    daemon->keyring = NULL;
+    return daemon_wire_open(daemon->loop, &handler, &daemon->config, daemon->role->master, keyring,
                             &daemon->transport);
 }
 
 static int open_all(struct daemon *daemon)
 {
+    const struct daemon_control_source source = {
+        .summarise = view_summary, .count = view_counters, .context = daemon};
     bool adjust = daemon->config.clock.discipline && !daemon->options->observe;
     int r = daemon_clock_open(&daemon->config, adjust, &daemon->clock);
 
@@ -411,12 +344,18 @@ static int open_all(struct daemon *daemon)
         r = open_timers(daemon);
     if (r < 0)
         return journal_errno(r, "Cannot start: %m");
-    return open_transport(daemon);
+    r = open_transport(daemon);
+    if (r >= 0)
+        daemon->control = daemon_control_open(daemon->loop, &daemon->config, daemon->role->master,
+                                              &source);
+    return r;
 }
 
 static void close_all(struct daemon *daemon)
 {
+    daemon_control_close(daemon->control);
     transport_free(daemon->transport);
+    keyring_free(daemon->keyring);
     daemon_state_close(daemon->state);
     if (daemon->machine)
         daemon->role->destroy(daemon->machine);
@@ -455,8 +394,11 @@ int daemon_run(const struct daemon_options *options, const struct config *config
 {
     struct daemon daemon = {.options = options, .role = options->role, .config = *config};
     int code = EXIT_ERROR;
-    int r = open_all(&daemon);
+    int r = daemon_keys_load(config, options->role->master, &daemon.keyring);
 
+    if (r < 0)
+        return r == -EACCES ? EXIT_PERMISSION : EXIT_BAD_CONFIG;
+    r = open_all(&daemon);
     if (r >= 0)
         code = run_loop(&daemon);
     else if (r == -EACCES || r == -EPERM)

@@ -48,6 +48,9 @@ static struct master_config master_config_from(const struct config *config, bool
                                    .exchanges = (unsigned)config->master.exchanges,
                                    .quorum = (unsigned)config->master.quorum,
                                    .max_slaves = (unsigned)config->master.max_slaves,
+                                   .hello_time_ns = config->limits.handshake_time_ns,
+                                   .silence_ns = config->limits.silence_ns,
+                                   .answer_time_ns = config->limits.answer_time_ns,
                                    .discipline = adjusts,
                                    .limits = limits_from(config)};
 
@@ -64,7 +67,9 @@ static struct slave_config slave_config_from(const struct config *config, bool a
 {
     struct slave_config slave = {.kind = CLOCK_KIND_KERNEL,
                                  .precision_ns = precision_ns,
-                                 .limits = limits_from(config)};
+                                 .limits = limits_from(config),
+                                 .hello_time_ns = config->limits.handshake_time_ns,
+                                 .silence_ns = config->limits.silence_ns};
 
     if (config->clock.kind == CONFIG_CLOCK_EMULATED)
         slave.kind = CLOCK_KIND_EMULATED;

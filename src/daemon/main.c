@@ -2,6 +2,7 @@
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/daemon_clock.h"
+#include "daemon/daemon_keys.h"
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
 
@@ -166,13 +167,40 @@ static int printed(void)
     return EXIT_ERROR;
 }
 
+/* What can be known of the keys: of those of one role, or of both. */
+static int check_keys(const struct command *command, const struct config *config)
+{
+    const struct role *const roles[] = {&role_master, &role_slave};
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0] && r == 0; i++) {
+        struct keyring *keyring;
+
+        if (command->options.role && command->options.role != roles[i])
+            continue;
+        r = daemon_keys_load(config, roles[i]->master, &keyring);
+        keyring_free(keyring);
+    }
+    return r == -EACCES ? EXIT_PERMISSION : r < 0 ? EXIT_BAD_CONFIG : EXIT_OK;
+}
+
+static int check(const struct command *command, const struct config *config)
+{
+    int code;
+
+    journal_set_level(LOG_WARNING);
+    code = check_keys(command, config);
+    if (code == EXIT_OK)
+        printf("%s: valid\n", command->options.config_path);
+    return code == EXIT_OK ? printed() : code;
+}
+
 /* After the loading: what is done with it. */
 static int do_job(const struct command *command, const struct config *config)
 {
     switch (command->job) {
     case JOB_CHECK:
-        printf("%s: valid\n", command->options.config_path);
-        return EXIT_OK;
+        return check(command, config);
     case JOB_PRINT:
         config_print(config, stdout);
         return printed();

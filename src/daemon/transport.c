@@ -1,46 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/transport.h"
-
-#include "daemon/journal.h"
-#include "daemon/transport_peer.h"
+#include "daemon/transport_handshake.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-
-#define ACCEPTS_PER_TURN 16
-#define ACCEPT_PAUSE_US UINT64_C(1000000)
-#define TIMER_ACCURACY_US UINT64_C(100000)
-#define REFUSED_LINE_US UINT64_C(60000000)
 
 #define KEEPALIVE_IDLE_S 5
 #define KEEPALIVE_INTERVAL_S 2
 #define KEEPALIVE_PROBES 3
 #define USER_TIMEOUT_MS 10000
+#define DRAIN_READS 64
+#define DRAIN_SIZE 1024
 /* Some hundred frames. What does not fit is better lost than late, and a peer
  * that does not read, or sends too much, ties up no more than this. */
-#define SOCKET_BUFFER_SIZE (32 * 1024)
-
-struct listener {
-    struct listener *next;
-    struct transport *transport;
-    int fd;
-    sd_event_source *io;
-    sd_event_source *pause; /* made early: when it is needed there may be no descriptors left */
-};
-
-union address {
-    struct sockaddr_storage storage;
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-};
+#define BUFFER_DEFAULT ((size_t)32 * 1024)
 
 uint64_t transport_now_us(const struct transport *transport)
 {
@@ -48,32 +26,6 @@ uint64_t transport_now_us(const struct transport *transport)
 
     (void)sd_event_now(transport->loop, CLOCK_MONOTONIC, &now_us);
     return now_us;
-}
-
-/* The old short and octal forms of IPv4 addresses ("127.1", "010.0.0.1") are not taken. */
-static int parse_address(const char *text, uint16_t port, union address *address, socklen_t *size)
-{
-    const struct addrinfo hints = {
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-    };
-    struct addrinfo *found;
-    struct in_addr in;
-    int r;
-
-    if (!strchr(text, ':') && inet_pton(AF_INET, text, &in) != 1)
-        return -EINVAL;
-    r = getaddrinfo(text, NULL, &hints, &found);
-    if (r != 0)
-        return r == EAI_MEMORY ? -ENOMEM : -EINVAL;
-    memcpy(address, found->ai_addr, found->ai_addrlen);
-    *size = found->ai_addrlen;
-    freeaddrinfo(found);
-    if (address->any.sa_family == AF_INET)
-        address->in.sin_port = htons(port);
-    else
-        address->in6.sin6_port = htons(port);
-    return 0;
 }
 
 bool transport_sockaddr_is_loopback(const struct sockaddr *address)
@@ -91,15 +43,6 @@ bool transport_sockaddr_is_loopback(const struct sockaddr *address)
     return false;
 }
 
-bool transport_is_loopback(const char *text)
-{
-    union address address = {0};
-    socklen_t size = 0;
-
-    return parse_address(text, 0, &address, &size) == 0 &&
-           transport_sockaddr_is_loopback(&address.any);
-}
-
 void transport_print_address(const struct sockaddr *address, socklen_t size,
                              char text[TRANSPORT_ADDRESS_SIZE])
 {
@@ -111,13 +54,15 @@ void transport_print_address(const struct sockaddr *address, socklen_t size,
         (void)snprintf(text, TRANSPORT_ADDRESS_SIZE, "unknown address");
 }
 
-int transport_prepare_socket(int fd)
+int transport_prepare_socket(const struct transport *transport, int fd)
 {
-    static const struct {
+    size_t wanted = transport->limits.buffer ? transport->limits.buffer : BUFFER_DEFAULT;
+    int buffer = wanted < INT_MAX ? (int)wanted : INT_MAX;
+    const struct {
         int level, name, value;
     } options[] = {
-        {SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_SIZE},
-        {SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_SIZE},
+        {SOL_SOCKET, SO_SNDBUF, buffer},
+        {SOL_SOCKET, SO_RCVBUF, buffer},
         {SOL_SOCKET, SO_KEEPALIVE, 1},
         {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
         {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
@@ -132,23 +77,47 @@ int transport_prepare_socket(int fd)
     return 0;
 }
 
+void transport_drain(int fd)
+{
+    uint8_t scratch[DRAIN_SIZE];
+    unsigned reads = 0;
+
+    while (reads < DRAIN_READS && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0)
+        reads++;
+}
+
+struct transport *transport_ref(struct transport *transport)
+{
+    transport->refs++;
+    return transport;
+}
+
 static void transport_unref(struct transport *transport)
 {
     if (--transport->refs > 0)
         return;
     free(transport->peers);
+    keyring_free(transport->keyring);
+    guard_free(transport->guard);
     (void)sd_event_unref(transport->loop);
     free(transport);
 }
 
-static void transport_unrefp(struct transport **transport)
+void transport_unrefp(struct transport **transport)
 {
     transport_unref(*transport);
+}
+
+/* Nobody is kept out by rules that were not given. */
+static struct guard_rules rules_of(const struct transport_limits *limits)
+{
+    return limits->rules ? *limits->rules : (struct guard_rules){.per_second = UINT_MAX / 2};
 }
 
 int transport_new(sd_event *loop, const struct transport_handler *handler,
                   const struct transport_limits *limits, struct transport **transport)
 {
+    const struct guard_rules rules = rules_of(limits);
     struct transport *fresh;
 
     if (limits->max_peers == 0 || limits->frames_per_second == 0)
@@ -156,220 +125,51 @@ int transport_new(sd_event *loop, const struct transport_handler *handler,
     fresh = calloc(1, sizeof(*fresh));
     if (!fresh)
         return -ENOMEM;
+    fresh->guard = guard_new(&rules);
+    if (!fresh->guard) {
+        free(fresh);
+        return -ENOMEM;
+    }
     fresh->refs = 1;
     fresh->loop = sd_event_ref(loop);
     fresh->handler = *handler;
     fresh->limits = *limits;
+    fresh->limits.rules = NULL;
     *transport = fresh;
     return 0;
 }
 
 void transport_limit(struct transport *transport, const struct transport_limits *limits)
 {
+    const struct guard_rules rules = rules_of(limits);
+
     transport->limits = *limits;
+    transport->limits.rules = NULL;
+    guard_rule(transport->guard, &rules);
+    peers_review(transport);
 }
 
-/* One line a minute, however many knock. */
-static void transport_refuse(struct transport *transport, const char *address, int error)
+int transport_secure(struct transport *transport, struct keyring *keyring, const char *name)
 {
-    uint64_t now_us = transport_now_us(transport);
-    const char *why = error == -EPERM    ? "not a loopback address"
-                      : error == -EUSERS ? "as many as allowed are connected"
-                                         : strerror(-error);
-
-    transport->refused++;
-    if (transport->refused_said_us > 0 && now_us - transport->refused_said_us < REFUSED_LINE_US)
-        return;
-    journal_warning("refused %u connection%s, the last from %s: %s", transport->refused,
-                    transport->refused == 1 ? "" : "s", address, why);
-    transport->refused = 0;
-    transport->refused_said_us = now_us;
-}
-
-static void transport_admit(struct transport *transport, int fd, const union address *remote,
-                            socklen_t size)
-{
-    char address[TRANSPORT_ADDRESS_SIZE];
-    uint32_t slot = TRANSPORT_NO_PEER;
-    int r;
-
-    transport_print_address(&remote->any, size, address);
-    if (transport->limits.loopback_only && !transport_sockaddr_is_loopback(&remote->any))
-        r = -EPERM;
-    else
-        r = transport_prepare_socket(fd);
-    if (r == 0)
-        r = peer_open(transport, fd, false, address, &slot);
-    if (r < 0) {
-        (void)close(fd);
-        transport_refuse(transport, address, r);
-        return;
-    }
-    transport->handler.up(transport->handler.context, slot, address);
-}
-
-static void listener_free(struct listener *listener)
-{
-    if (!listener)
-        return;
-    sd_event_source_disable_unref(listener->io);
-    sd_event_source_disable_unref(listener->pause);
-    transport_close_fd(&listener->fd);
-    free(listener);
-}
-
-/* What accept(2) passes on from a single connection that failed while it was queued. */
-static bool accept_error_is_passing(int error)
-{
-    switch (error) {
-    case ECONNABORTED:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case EINTR:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case ENONET:
-    case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case EPERM:
-    case EPROTO:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The connection stays queued and the socket readable, so without a pause the
- * loop would spin until there are descriptors or memory again. */
-static void listener_rest(struct listener *listener, int error)
-{
-    (void)journal_errno(error, "cannot accept connections, trying again in 1 s: %m");
-    (void)sd_event_source_set_enabled(listener->io, SD_EVENT_OFF);
-    (void)sd_event_source_set_time_relative(listener->pause, ACCEPT_PAUSE_US);
-    (void)sd_event_source_set_enabled(listener->pause, SD_EVENT_ONESHOT);
-}
-
-static int listener_resume(sd_event_source *source, uint64_t usec, void *context)
-{
-    struct listener *listener = context;
-
-    (void)source, (void)usec;
-    return sd_event_source_set_enabled(listener->io, SD_EVENT_ON);
-}
-
-static int listener_dispatch(sd_event_source *source, int listening, uint32_t events, void *context)
-{
-    struct listener *listener = context;
-    __attribute__((cleanup(transport_unrefp))) struct transport *transport = listener->transport;
-
-    (void)source, (void)events;
-    transport->refs++;
-    for (unsigned i = 0; i < ACCEPTS_PER_TURN && !transport->closed; i++) {
-        union address remote = {0};
-        socklen_t size = sizeof(remote);
-        int fd = accept4(listening, &remote.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0) {
-            transport_admit(transport, fd, &remote, size);
-        } else if (!accept_error_is_passing(errno)) {
-            if (errno != EAGAIN)
-                listener_rest(listener, errno);
-            break;
-        }
-    }
-    return 0;
-}
-
-/* At boot an address may come later than we do. */
-static int bind_even_early(int fd, const union address *address, socklen_t size)
-{
-    const int yes = 1;
-    bool v6 = address->any.sa_family == AF_INET6;
-    int r = bind(fd, &address->any, size) < 0 ? -errno : 0;
-
-    if (r != -EADDRNOTAVAIL)
-        return r;
-    if (setsockopt(fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_FREEBIND : IP_FREEBIND, &yes,
-                   sizeof(yes)) < 0 ||
-        bind(fd, &address->any, size) < 0)
-        return r;
-    journal_notice("An address to listen on is not on this machine (yet); listening all the same.");
-    return 0;
-}
-
-static int listener_open(struct listener *listener, const union address *address, socklen_t size)
-{
-    const int yes = 1;
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int r;
-
-    if (fd < 0)
-        return -errno;
-    listener->fd = fd;
-    r = transport_prepare_socket(fd);
-    if (r < 0)
-        return r;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
-        return -errno;
-    if (address->any.sa_family == AF_INET6 &&
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) < 0)
-        return -errno;
-    r = bind_even_early(fd, address, size);
-    if (r < 0)
-        return r;
-    return listen(fd, SOMAXCONN) < 0 ? -errno : 0;
-}
-
-static int listener_watch(struct listener *listener)
-{
-    sd_event *loop = listener->transport->loop;
-    int r = sd_event_add_time_relative(loop, &listener->pause, CLOCK_MONOTONIC, ACCEPT_PAUSE_US,
-                                       TIMER_ACCURACY_US, listener_resume, listener);
-
-    if (r >= 0)
-        r = sd_event_source_set_enabled(listener->pause, SD_EVENT_OFF);
-    if (r >= 0)
-        r = sd_event_add_io(loop, &listener->io, listener->fd, EPOLLIN, listener_dispatch,
-                            listener);
-    return r < 0 ? r : 0;
-}
-
-int transport_listen(struct transport *transport, const char *text, uint16_t port)
-{
-    struct listener *listener;
-    union address address = {0};
-    socklen_t size = 0;
-    int r = parse_address(text, port, &address, &size);
+    __attribute__((cleanup(transport_unrefp))) struct transport *held = transport_ref(transport);
+    struct keyring *before = transport->keyring;
+    int r = connector_accepts(transport, keyring, name);
 
     if (r < 0)
         return r;
-    if (transport->limits.loopback_only && !transport_sockaddr_is_loopback(&address.any))
-        return -EPERM;
-    listener = calloc(1, sizeof(*listener));
-    if (!listener)
-        return -ENOMEM;
-    listener->fd = -1;
-    listener->transport = transport;
-    r = listener_open(listener, &address, size);
-    if (r == 0)
-        r = listener_watch(listener);
-    if (r < 0) {
-        listener_free(listener);
-        return r;
-    }
-    listener->next = transport->listeners;
-    transport->listeners = listener;
+    handshakes_drop(held);
+    held->keyring = keyring;
+    (void)snprintf(held->name, sizeof(held->name), "%s", name);
+    peers_revoke(held, before);
+    if (!held->closed)
+        connector_restart(held->connector);
+    keyring_free(before);
     return 0;
 }
 
-uint16_t transport_port(const struct transport *transport)
+void transport_count(const struct transport *transport, struct transport_counters *counters)
 {
-    union address address = {0};
-    socklen_t size = sizeof(address);
-
-    if (!transport->listeners || getsockname(transport->listeners->fd, &address.any, &size) < 0)
-        return 0;
-    return ntohs(address.any.sa_family == AF_INET ? address.in.sin_port : address.in6.sin6_port);
+    *counters = transport->counters;
 }
 
 void transport_free(struct transport *transport)
@@ -379,13 +179,9 @@ void transport_free(struct transport *transport)
     transport->closed = true;
     connector_free(transport->connector);
     transport->connector = NULL;
+    handshakes_drop(transport);
     for (uint32_t slot = 0; slot < transport->slots; slot++)
         transport_close(transport, slot);
-    while (transport->listeners) {
-        struct listener *listener = transport->listeners;
-
-        transport->listeners = listener->next;
-        listener_free(listener);
-    }
+    listeners_free(transport);
     transport_unref(transport);
 }

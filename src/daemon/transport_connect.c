@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/journal.h"
 #include "daemon/resolver.h"
-#include "daemon/transport_peer.h"
+#include "daemon/transport_handshake.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +15,8 @@
 #define TIMER_ACCURACY_US UINT64_C(1000)
 #define WHAT_SIZE 512
 
-/* Waiting (timer), resolving (lookup), trying an address (fd, io and timer), or
- * connected (slot). */
+/* Waiting (timer), resolving (lookup), trying an address (fd, io and timer), proving a key to it
+ * (handshake and timer), or connected (slot). */
 struct connector {
     struct transport *transport;
     char *host;
@@ -25,7 +26,9 @@ struct connector {
     sd_event_source *timer;
     struct resolver *lookup;
     struct addrinfo *addresses;
-    const struct addrinfo *untried;
+    const struct addrinfo *trying, *untried;
+    size_t key_place; /* in the keyring, of the key tried or to try */
+    struct handshake *handshake;
     char address[TRANSPORT_ADDRESS_SIZE]; /* tried last */
     int fd;
     sd_event_source *io;
@@ -37,6 +40,8 @@ static void connector_drop_attempt(struct connector *connector)
 {
     connector->io = sd_event_source_disable_unref(connector->io);
     transport_close_fd(&connector->fd);
+    handshake_free(connector->handshake);
+    connector->handshake = NULL;
     (void)sd_event_source_set_enabled(connector->timer, SD_EVENT_OFF);
 }
 
@@ -45,7 +50,7 @@ static void connector_drop_addresses(struct connector *connector)
     if (connector->addresses)
         freeaddrinfo(connector->addresses);
     connector->addresses = NULL;
-    connector->untried = NULL;
+    connector->trying = connector->untried = NULL;
 }
 
 void connector_free(struct connector *connector)
@@ -131,28 +136,94 @@ static int connect_outcome(int fd)
     return -error;
 }
 
+/* The connection stands. The link is taken over. */
+static void connector_stand(struct connector *connector, struct transport_link *link)
+{
+    struct transport *transport = connector->transport;
+    int r = peer_open(transport, true, link, &connector->slot);
+
+    connector_drop_attempt(connector);
+    connector->key_place = 0;
+    if (r < 0) {
+        tls_free(link->tls);
+        transport_close_fd(&link->fd);
+        connector_try(connector, strerror(-r));
+        return;
+    }
+    connector->up_us = transport_now_us(transport);
+    connector_drop_addresses(connector);
+    peer_greet(transport, connector->slot);
+}
+
+/* After a refusal: the key after that. */
+static bool connector_next_key(struct connector *connector)
+{
+    const struct transport *transport = connector->transport;
+    size_t place;
+
+    if (keyring_usable(transport->keyring, transport->name, connector->key_place + 1, &place)) {
+        connector->key_place = place;
+        return true;
+    }
+    connector->key_place = 0;
+    return false;
+}
+
+static void connector_secured(void *context, struct transport_link *link, int error,
+                              const char *why)
+{
+    struct connector *connector = context;
+
+    connector->handshake = NULL;
+    if (error == 0) {
+        connector_stand(connector, link);
+        return;
+    }
+    connector_drop_attempt(connector);
+    if (error == -EKEYREJECTED && connector_next_key(connector)) {
+        journal_info("%s: %s; trying the next one.", connector->address, why);
+        connector->untried = connector->trying;
+    }
+    connector_try(connector, why);
+}
+
+/* The connection stands, and each end has to prove its key. */
+static int connector_secure(struct connector *connector)
+{
+    struct transport *transport = connector->transport;
+    const struct key *key = keyring_usable(transport->keyring, transport->name,
+                                           connector->key_place, &connector->key_place);
+    int r;
+
+    if (!key)
+        return -ENOKEY;
+    r = handshake_call(transport, connector->fd, connector->address, key, connector_secured,
+                       connector, &connector->handshake);
+    if (r == 0)
+        connector->fd = -1;
+    return r;
+}
+
 static int connector_dispatch(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct connector *connector = context;
-    struct transport *transport = connector->transport;
-    char address[TRANSPORT_ADDRESS_SIZE];
+    struct transport_link link = {.fd = fd};
     int r = connect_outcome(fd);
 
     (void)source, (void)events;
     connector->io = sd_event_source_disable_unref(connector->io);
-    if (r == 0)
-        r = peer_open(transport, fd, true, connector->address, &connector->slot);
+    if (r == 0 && connector->transport->keyring)
+        r = connector_secure(connector);
     if (r < 0) {
         connector_drop_attempt(connector);
         connector_try(connector, strerror(-r));
         return 0;
     }
+    if (connector->handshake)
+        return 0;
+    memcpy(link.address, connector->address, sizeof(link.address));
     connector->fd = -1;
-    connector->up_us = transport_now_us(transport);
-    connector_drop_attempt(connector);
-    connector_drop_addresses(connector);
-    memcpy(address, connector->address, sizeof(address));
-    transport->handler.up(transport->handler.context, connector->slot, address);
+    connector_stand(connector, &link);
     return 0;
 }
 
@@ -163,7 +234,7 @@ static int connector_attempt(struct connector *connector, const struct addrinfo 
     connector->fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (connector->fd < 0)
         return -errno;
-    r = transport_prepare_socket(connector->fd);
+    r = transport_prepare_socket(connector->transport, connector->fd);
     if (r < 0)
         return r;
     if (connect(connector->fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS)
@@ -183,11 +254,12 @@ static void connector_try(struct connector *connector, const char *why)
         const struct addrinfo *address = connector->untried;
         int r;
 
+        connector->trying = address;
         connector->untried = address->ai_next;
         transport_print_address(address->ai_addr, address->ai_addrlen, connector->address);
         if (connector->transport->limits.loopback_only &&
             !transport_sockaddr_is_loopback(address->ai_addr)) {
-            why = "not a loopback address";
+            why = "not a loopback address, and there is no key for others (berkeleyctl keygen)";
             continue;
         }
         r = connector_attempt(connector, address);
@@ -215,7 +287,7 @@ static int connector_timer(sd_event_source *source, uint64_t usec, void *context
     int r;
 
     (void)source, (void)usec;
-    if (connector->fd >= 0) {
+    if (connector->fd >= 0 || connector->handshake) {
         connector_drop_attempt(connector);
         connector_try(connector, strerror(ETIMEDOUT));
         return 0;
@@ -265,9 +337,48 @@ static int connector_new(struct transport *transport, const char *host, uint16_t
     return 0;
 }
 
+static bool connector_waits(const struct connector *connector)
+{
+    return !connector->lookup && connector->fd < 0 && !connector->handshake &&
+           connector->slot == TRANSPORT_NO_PEER;
+}
+
+int connector_accepts(const struct transport *transport, const struct keyring *keyring,
+                      const char *name)
+{
+    size_t place;
+
+    return !transport->connector || !keyring || keyring_usable(keyring, name, 0, &place) ? 0
+                                                                                         : -ENOKEY;
+}
+
+bool connector_should_switch(const struct transport *transport, const struct keyring *before,
+                             const char *identity)
+{
+    size_t place;
+    const struct key *was = keyring_usable(before, transport->name, 0, &place);
+    const struct key *is = keyring_usable(transport->keyring, transport->name, 0, &place);
+
+    if (!is || strcmp(is->identity, identity) == 0)
+        return false;
+    return !was || strcmp(was->identity, is->identity) != 0 ||
+           !keyring_agree(before, transport->keyring, is->identity);
+}
+
+void connector_restart(struct connector *connector)
+{
+    if (!connector || connector->lookup || connector->slot != TRANSPORT_NO_PEER)
+        return;
+    connector_drop_attempt(connector);
+    connector_drop_addresses(connector);
+    connector->key_place = 0;
+    connector->wait_ns = connector->retry_min_ns;
+    connector_set_timer(connector, 0);
+}
+
 static void connector_set_waits(struct connector *connector, int64_t min_ns, int64_t max_ns)
 {
-    bool waiting = !connector->lookup && connector->fd < 0 && connector->slot == TRANSPORT_NO_PEER;
+    bool waiting = connector_waits(connector);
 
     if (connector->retry_min_ns == min_ns && connector->retry_max_ns == max_ns)
         return;
@@ -281,6 +392,14 @@ static void connector_set_waits(struct connector *connector, int64_t min_ns, int
         (void)connector_wait(connector);
 }
 
+static bool connector_lacks_key(const struct transport *transport)
+{
+    size_t place;
+
+    return transport->keyring &&
+           !keyring_usable(transport->keyring, transport->name, 0, &place);
+}
+
 int transport_connect(struct transport *transport, const char *host, uint16_t port,
                       int64_t retry_min_ns, int64_t retry_max_ns)
 {
@@ -292,6 +411,8 @@ int transport_connect(struct transport *transport, const char *host, uint16_t po
     if (host[0] == '\0' || port == 0 ||
         !(retry_min_ns > 0 && retry_min_ns <= retry_max_ns && timestamp_valid(retry_max_ns)))
         return -EINVAL;
+    if (connector_lacks_key(transport))
+        return -ENOKEY;
     if (before && strcmp(before->host, host) == 0 && before->port == port) {
         connector_set_waits(before, retry_min_ns, retry_max_ns);
         return 0;

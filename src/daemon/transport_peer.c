@@ -1,63 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/transport_peer.h"
+#include "daemon/transport_slot.h"
 
 #include "core/wire.h"
 #include "daemon/journal.h"
-#include "daemon/transport_stamps.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
-#define IN_SIZE ((size_t)4 * WIRE_FRAME_MAX)
-#define DRAIN_READS 64
 #define BURST_US UINT64_C(2000000) /* the full bucket, as time at the sustained rate */
 #define FRAME_COST UINT64_C(1000000)
 #define SLOTS_MIN 8
-/* Asked for the first time, the kernel begins to stamp a moment later. */
-#define STAMPS_PATIENCE 16 /* frames each way */
-#define COLLECT_MAX (2 * STAMPS_WAITING_MAX)
 
-struct peer {
-    unsigned refs;               /* the slot's, and one while input is handed over */
-    struct transport *transport; /* NULL once detached */
-    uint32_t slot;
-    bool outgoing;
-    int fd;
-    int broken; /* -errno of a failed write */
-    sd_event_source *io;
-    char address[TRANSPORT_ADDRESS_SIZE];
-    struct {
-        bool asked;  /* for the kernel's */
-        bool judged; /* and said what came of it */
-        bool arrivals, departures; /* some were stamped */
-        unsigned in, out;          /* frames meanwhile */
-    } stamps;
-    struct departures_due due;
-    uint64_t rate;      /* frames per second; credit gained per us */
-    uint64_t credit;    /* FRAME_COST each frame */
-    uint64_t credit_us; /* when it was last counted */
-    size_t in_length;
-    size_t rest_length;
-    uint8_t in[IN_SIZE];
-    uint8_t rest[WIRE_FRAME_MAX]; /* of a frame partly written */
-};
-
-static struct peer *peer_unref(struct peer *peer)
+struct peer *peer_ref(struct peer *peer)
 {
-    if (peer && --peer->refs == 0)
-        free(peer);
-    return NULL;
+    if (peer)
+        peer->refs++;
+    return peer;
 }
 
-static void peer_unrefp(struct peer **peer)
+static void peer_unref(struct peer *peer)
 {
-    (void)peer_unref(*peer);
+    if (!peer || --peer->refs > 0)
+        return;
+    tls_free(peer->tls);
+    free(peer);
 }
 
-static struct peer *peer_at(const struct transport *transport, uint32_t slot)
+void peer_unrefp(struct peer **peer)
+{
+    peer_unref(*peer);
+}
+
+struct peer *peer_at(const struct transport *transport, uint32_t slot)
 {
     return slot < transport->slots ? transport->peers[slot] : NULL;
 }
@@ -73,24 +49,16 @@ static void peer_detach(struct peer *peer)
     transport->connected--;
     if (peer->outgoing)
         connector_lost(transport->connector, peer->slot);
-    (void)peer_unref(peer);
+    peer_unref(peer);
 }
 
 void peer_drop(struct transport *transport, uint32_t slot, int error)
 {
+    transport->counters.garbled += error == -EBADMSG;
+    transport->counters.floods += error == -EBUSY;
+    transport->counters.revoked += error == -EKEYREVOKED;
     peer_detach(peer_at(transport, slot));
     transport->handler.down(transport->handler.context, slot, error);
-}
-
-/* Unread input would make close() reset the connection, and the reset could
- * destroy what was written but has not arrived yet. */
-static void peer_drain(const struct peer *peer)
-{
-    uint8_t scratch[IN_SIZE];
-    unsigned reads = 0;
-
-    while (reads < DRAIN_READS && recv(peer->fd, scratch, sizeof(scratch), 0) > 0)
-        reads++;
 }
 
 void transport_close(struct transport *transport, uint32_t slot)
@@ -99,44 +67,9 @@ void transport_close(struct transport *transport, uint32_t slot)
 
     if (!peer)
         return;
-    peer_drain(peer);
+    peer_say_over(peer);
+    transport_drain(peer->fd);
     peer_detach(peer);
-}
-
-/* Input that is there already is still read; then the loop finds the end. */
-static void peer_break(struct peer *peer, int error)
-{
-    peer->broken = error;
-    peer->rest_length = 0;
-    (void)sd_event_source_set_io_events(peer->io, EPOLLIN);
-    (void)shutdown(peer->fd, SHUT_RDWR);
-}
-
-static ssize_t peer_write(struct peer *peer, const uint8_t *bytes, size_t length)
-{
-    ssize_t n = send(peer->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-    int error = errno;
-
-    if (n >= 0) {
-        departures_written(&peer->due, (size_t)n);
-        return n;
-    }
-    if (error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM)
-        return -EAGAIN;
-    peer_break(peer, -error);
-    return -error;
-}
-
-static void peer_flush(struct peer *peer)
-{
-    ssize_t n = peer_write(peer, peer->rest, peer->rest_length);
-
-    if (n < 0)
-        return;
-    peer->rest_length -= (size_t)n;
-    memmove(peer->rest, peer->rest + n, peer->rest_length);
-    if (peer->rest_length == 0)
-        (void)sd_event_source_set_io_events(peer->io, EPOLLIN);
 }
 
 static bool peer_pay(struct peer *peer)
@@ -156,24 +89,6 @@ static bool peer_pay(struct peer *peer)
     return true;
 }
 
-/* Says once which stamps are used here, when it is clear. */
-static void peer_judge_stamps(struct peer *peer)
-{
-    const char *missing = peer->stamps.arrivals     ? " of departures"
-                          : peer->stamps.departures ? " of arrivals"
-                                                    : "";
-
-    if (!peer->stamps.asked || peer->stamps.judged)
-        return;
-    if (peer->stamps.arrivals && peer->stamps.departures)
-        journal_debug("%s: kernel timestamps.", peer->address);
-    else if (peer->stamps.in >= STAMPS_PATIENCE && peer->stamps.out >= STAMPS_PATIENCE)
-        journal_info("%s: no kernel timestamps%s, using our own.", peer->address, missing);
-    else
-        return;
-    peer->stamps.judged = true;
-}
-
 static void peer_ask_for_stamps(struct peer *peer)
 {
     if (!peer->transport->handler.convert)
@@ -182,38 +97,6 @@ static void peer_ask_for_stamps(struct peer *peer)
         peer->stamps.asked = true;
     else
         journal_info("%s: no kernel timestamps, using our own.", peer->address);
-}
-
-static void peer_collect(struct peer *peer)
-{
-    uint32_t last_byte;
-    int64_t real_ns;
-    int r = 0;
-
-    for (unsigned i = 0; i < COLLECT_MAX && r != -EAGAIN && peer->transport; i++) {
-        const struct transport_handler *handler = &peer->transport->handler;
-        struct departing frame;
-        struct reading left;
-
-        r = peer->stamps.asked ? stamps_depart(peer->fd, &last_byte, &real_ns) : -EAGAIN;
-        if (r < 0 || departures_match(&peer->due, last_byte, &frame) < 0)
-            continue;
-        peer->stamps.departures = true;
-        peer_judge_stamps(peer);
-        if (handler->convert(handler->context, real_ns, &left) >= 0)
-            handler->stamped(handler->context, peer->slot, frame.type, frame.sequence, left.raw_ns);
-    }
-}
-
-void transport_collect(struct transport *transport, uint32_t slot)
-{
-    __attribute__((cleanup(peer_unrefp))) struct peer *peer = peer_at(transport, slot);
-
-    if (!peer)
-        return;
-    peer->refs++;
-    if (!peer->stamps.judged || peer->stamps.departures) /* the loop would see to it all the same */
-        peer_collect(peer);
 }
 
 /* Now, or when the kernel says it was; a stamp that comes out later than now is not taken. */
@@ -248,6 +131,7 @@ static int peer_deliver(struct peer *peer, const struct reading *arrived, enum s
         if (!peer_pay(peer))
             return -EBUSY;
         peer->stamps.in++;
+        peer->transport->counters.frames_in++;
         handler->frame(handler->context, peer->slot, peer->in + at, length, arrived, source);
         if (!peer->transport)
             return 0;
@@ -258,11 +142,50 @@ static int peer_deliver(struct peer *peer, const struct reading *arrived, enum s
     return r == -EAGAIN ? 0 : r;
 }
 
+/* The frames in the records that are there.  0, -EPIPE at the end of all records, or -errno. */
+static int peer_decrypt(struct peer *peer, const struct reading *arrived, enum stamp_source source)
+{
+    for (;;) {
+        ssize_t n = tls_open(peer->tls, peer->in + peer->in_length,
+                             PEER_IN_SIZE - peer->in_length);
+        int r;
+
+        if (n == -EAGAIN)
+            return 0;
+        if (n <= 0)
+            return n == 0 ? -EPIPE : (int)n;
+        peer->in_length += (size_t)n;
+        r = peer_deliver(peer, arrived, source);
+        if (r < 0 || !peer->transport)
+            return r;
+    }
+}
+
+/* Some bytes, as they came. */
+static int peer_take_in(struct peer *peer, const uint8_t *bytes, size_t length,
+                        const struct reading *arrived, enum stamp_source source)
+{
+    int r;
+
+    if (!peer->tls) {
+        peer->in_length += length; /* they are there already */
+        return peer_deliver(peer, arrived, source);
+    }
+    if (tls_feed(peer->tls, bytes, length) < 0)
+        return -EBADMSG;
+    r = peer_decrypt(peer, arrived, source);
+    if (r == 0 && peer->transport)
+        peer_flush(peer); /* TLS may have an answer of its own */
+    return r;
+}
+
 static void peer_receive(struct peer *peer)
 {
+    uint8_t sealed[PEER_IN_SIZE];
+    uint8_t *into = peer->tls ? sealed : peer->in + peer->in_length;
+    size_t room = peer->tls ? sizeof(sealed) : PEER_IN_SIZE - peer->in_length;
     int64_t real_ns = 0;
-    ssize_t n = stamps_receive(peer->fd, peer->in + peer->in_length, IN_SIZE - peer->in_length,
-                               &real_ns);
+    ssize_t n = stamps_receive(peer->fd, into, room, &real_ns);
     int r = n < 0 ? (int)n : 0;
     enum stamp_source source;
     struct reading arrived;
@@ -274,21 +197,21 @@ static void peer_receive(struct peer *peer)
         return;
     }
     source = peer_stamp_arrival(peer, real_ns, &arrived);
-    peer->in_length += (size_t)n;
-    r = peer_deliver(peer, &arrived, source);
+    r = peer_take_in(peer, into, (size_t)n, &arrived, source);
+    if (!peer->transport)
+        return;
     if (r < 0)
-        peer_drop(peer->transport, peer->slot, r);
-    else if (peer->transport)
+        peer_drop(peer->transport, peer->slot, r == -EPIPE ? 0 : r);
+    else
         peer_judge_stamps(peer);
 }
 
 static int peer_dispatch(sd_event_source *source, int fd, uint32_t events, void *context)
 {
-    __attribute__((cleanup(peer_unrefp))) struct peer *peer = context;
+    __attribute__((cleanup(peer_unrefp))) struct peer *peer = peer_ref(context);
 
     (void)source, (void)fd;
-    peer->refs++;
-    if ((events & EPOLLOUT) && peer->rest_length > 0)
+    if (events & EPOLLOUT)
         peer_flush(peer);
     if (events & EPOLLERR) /* before the answer, which needs the stamp */
         peer_collect(peer);
@@ -321,10 +244,10 @@ static int peer_find_slot(struct transport *transport, uint32_t *slot)
     return 0;
 }
 
-int peer_open(struct transport *transport, int fd, bool outgoing, const char *address,
+int peer_open(struct transport *transport, bool outgoing, const struct transport_link *link,
               uint32_t *slot)
 {
-    __attribute__((cleanup(peer_unrefp))) struct peer *peer = NULL;
+    struct peer *peer;
     uint32_t found;
     int r = peer_find_slot(transport, &found);
 
@@ -333,73 +256,85 @@ int peer_open(struct transport *transport, int fd, bool outgoing, const char *ad
     peer = calloc(1, sizeof(*peer));
     if (!peer)
         return -ENOMEM;
+    r = sd_event_add_io(transport->loop, &peer->io, link->fd, EPOLLIN, peer_dispatch, peer);
+    if (r < 0) {
+        free(peer);
+        return r;
+    }
     peer->refs = 1;
     peer->rate = transport->limits.frames_per_second;
     peer->credit = BURST_US * peer->rate;
     peer->credit_us = transport_now_us(transport);
     peer->outgoing = outgoing;
     peer->slot = found;
-    r = sd_event_add_io(transport->loop, &peer->io, fd, EPOLLIN, peer_dispatch, peer);
-    if (r < 0)
-        return r;
-    strncpy(peer->address, address, sizeof(peer->address) - 1);
-    peer->fd = fd;
+    memcpy(peer->address, link->address, sizeof(peer->address));
+    peer->fd = link->fd;
+    peer->tls = link->tls;
+    peer->due.written = link->written;
     peer->transport = transport;
     peer_ask_for_stamps(peer);
     transport->peers[found] = peer;
     transport->connected++;
-    peer = NULL;
     *slot = found;
     return 0;
 }
 
-static void peer_expect_stamp(struct peer *peer, const uint8_t *frame, size_t rest)
+/* The machine whose key it is. */
+static const char *owner_of(const struct peer *peer)
 {
-    uint32_t sequence;
-    uint8_t type;
+    const struct keyring *keyring = peer->transport->keyring;
+    const struct key *key =
+        peer->tls && !peer->outgoing ? keyring_find(keyring, tls_identity(peer->tls)) : NULL;
 
-    if (!peer->stamps.asked)
-        return;
-    wire_identify(frame, &type, &sequence);
-    departures_expect(&peer->due, rest, type, sequence);
-    peer->stamps.out++;
+    return key ? key->name : "";
 }
 
-int transport_send(struct transport *transport, uint32_t slot, const uint8_t *bytes, size_t length,
-                   bool stamped, int64_t *sent_raw_ns)
+void peer_greet(struct transport *transport, uint32_t slot)
 {
-    struct peer *peer = peer_at(transport, slot);
-    uint8_t frame[WIRE_FRAME_MAX];
-    struct reading now = {0};
-    ssize_t n;
+    __attribute__((cleanup(peer_unrefp))) struct peer *peer = peer_ref(peer_at(transport, slot));
+    struct reading now;
+    int r;
 
-    assert(length >= WIRE_HEADER_SIZE && length <= sizeof(frame));
-    if (!peer)
-        return -ENOTCONN;
-    if (peer->broken < 0)
-        return peer->broken;
-    if (peer->rest_length > 0)
-        return -EAGAIN;
-    memcpy(frame, bytes, length);
-    if (stamped) {
-        int r;
+    transport->handler.up(transport->handler.context, slot, peer->address, owner_of(peer));
+    if (!peer->tls || !peer->transport)
+        return;
+    peer_stamp_arrival(peer, 0, &now);
+    r = peer_decrypt(peer, &now, STAMP_USER);
+    if (r < 0 && peer->transport)
+        peer_drop(peer->transport, peer->slot, r == -EPIPE ? 0 : r);
+}
 
-        transport->handler.stamp(transport->handler.context, &now);
-        r = wire_stamp(frame, length, &now, STAMP_USER);
-        if (r < 0)
-            return r;
+static bool is_revoked(const struct peer *peer, const struct keyring *before)
+{
+    const struct transport *transport = peer->transport;
+    const char *identity;
+
+    if (!peer->tls || !before || !transport->keyring)
+        return transport->keyring != before;
+    identity = tls_identity(peer->tls);
+    return !keyring_agree(before, transport->keyring, identity) ||
+           (peer->outgoing && connector_should_switch(transport, before, identity));
+}
+
+void peers_revoke(struct transport *transport, const struct keyring *before)
+{
+    for (uint32_t slot = 0; slot < transport->slots && !transport->closed; slot++)
+        if (transport->peers[slot] && is_revoked(transport->peers[slot], before))
+            peer_drop(transport, slot, -EKEYREVOKED);
+}
+
+void peers_review(struct transport *transport)
+{
+    __attribute__((cleanup(transport_unrefp))) struct transport *held = transport_ref(transport);
+
+    for (uint32_t slot = 0; slot < held->slots && !held->closed; slot++) {
+        const struct peer *peer = held->peers[slot];
+        struct sockaddr_storage remote = {0};
+        socklen_t size = sizeof(remote);
+
+        if (peer && !peer->outgoing &&
+            getpeername(peer->fd, (struct sockaddr *)&remote, &size) == 0 &&
+            !guard_permits(held->guard, (struct sockaddr *)&remote))
+            peer_drop(held, slot, -EACCES);
     }
-    n = peer_write(peer, frame, length);
-    if (n < 0)
-        return (int)n;
-    if ((size_t)n < length) {
-        peer->rest_length = length - (size_t)n;
-        memcpy(peer->rest, frame + n, peer->rest_length);
-        (void)sd_event_source_set_io_events(peer->io, EPOLLIN | EPOLLOUT);
-    }
-    if (stamped)
-        peer_expect_stamp(peer, frame, length - (size_t)n);
-    if (stamped && sent_raw_ns)
-        *sent_raw_ns = now.raw_ns;
-    return 0;
 }

@@ -14,15 +14,25 @@
 
 #define CONTROL_SIZE 512 /* what the kernel says with a stamp is less than half of it */
 
+#define STAMP_ARRIVALS                                                                           \
+    (SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID |         \
+     SOF_TIMESTAMPING_OPT_TSONLY)
+
+static int ask(int fd, int flags)
+{
+    return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) < 0 ? -errno : 0;
+}
+
 /* Before the first byte the kernel counts from the same place with and without
  * the newer OPT_ID_TCP, so that flag is not needed. */
+int stamps_prepare(int fd)
+{
+    return ask(fd, STAMP_ARRIVALS);
+}
+
 int stamps_enable(int fd)
 {
-    const int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_TX_SOFTWARE |
-                      SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID |
-                      SOF_TIMESTAMPING_OPT_TSONLY;
-
-    return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) < 0 ? -errno : 0;
+    return ask(fd, STAMP_ARRIVALS | SOF_TIMESTAMPING_TX_SOFTWARE);
 }
 
 /* The software stamp; 0 if there is none, or one that no clock should show. */

@@ -8,6 +8,9 @@ BEGIN {
     for (i in core) rank["core/" core[i]] = ranks[i]
     alias["timex"] = alias["emulated"] = alias["oscillator"] = "clock"
     alias["resolver"] = "transport"; alias["message"] = "journal"
+    alias["tls"] = alias["guard"] = "transport"
+    # Leaves, for everybody.
+    leaf["daemon/journal"] = leaf["daemon/prefix"] = leaf["daemon/keyring"] = 1
     split("daemon narrator main", shells)
     for (i in shells) shell["daemon/" shells[i]] = 1
 }
@@ -30,7 +33,7 @@ function complain(why) {
     where = field[1] ":" field[2]
     split($0, quoted, "\"")
     target = quoted[2]
-    if (target !~ /^(core|daemon)\//) {
+    if (target !~ /^(core|daemon|ctl)\//) {
         if (target ~ /\//) { complain("\"" target "\" is no room's"); next }
         n = split(field[1], part, "/")
         target = part[n - 1] "/" target
@@ -42,9 +45,12 @@ function complain(why) {
     if (from ~ /^core\//) {
         if (to !~ /^core\//) complain("core includes " target)
         else if (!(rank[to] < rank[from])) complain(from " is not above " to)
+    } else if (from ~ /^ctl\//) {
+        if (to !~ /^(ctl\/|core\/(wire|timestamp)$)/ && !(to in leaf))
+            complain("berkeleyctl includes " target)
     } else if (!(from in shell)) {
         if (to ~ /^core\/(machine|master|slave)$/) complain("adapter " from " knows " to)
-        else if (to ~ /^daemon\// && to != "daemon/journal")
+        else if (to ~ /^daemon\// && !(to in leaf))
             complain("adapter " from " knows " to)
     }
 }

@@ -319,7 +319,7 @@ static void test_loopback_only(void **state)
     side_open(&slave, NULL, &limits);
     connect_to(&slave, "far.test", 5525);
     side_wait(&slave, &slave.unreachables, 1);
-    assert_string_equal(slave.what, "far.test (192.0.2.7 port 5525): not a loopback address");
+    assert_non_null(strstr(slave.what, "far.test (192.0.2.7 port 5525): not a loopback address"));
     side_close(&slave);
 }
 

@@ -33,7 +33,7 @@ struct side {
     unsigned frames[SIDE_PEERS];
     uint32_t peer; /* of the last upcall */
     int error;     /* of the last down() */
-    char address[TRANSPORT_ADDRESS_SIZE];
+    char address[TRANSPORT_ADDRESS_SIZE], owner[KEYRING_NAME_SIZE];
     uint8_t frame[WIRE_FRAME_MAX];
     size_t length;
     struct reading arrived;
@@ -50,10 +50,11 @@ struct side {
     void (*on_unreachable)(struct side *side);
 };
 
-static inline void side_up(void *context, uint32_t peer, const char *address)
+static inline void side_up(void *context, uint32_t peer, const char *address, const char *owner)
 {
     struct side *side = context;
 
+    strncpy(side->owner, owner, sizeof(side->owner) - 1);
     side->ups++;
     side->peer = peer;
     strncpy(side->address, address, sizeof(side->address) - 1);

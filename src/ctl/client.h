@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* client: one question to a daemon's control socket. */
+#ifndef BERKELEY_CTL_CLIENT_H
+#define BERKELEY_CTL_CLIENT_H
+
+struct json_object;
+
+/* Whatever the daemon is, it answers with an object in 5 s, or not.  0, with *answer the caller's
+ * to put; -ENOENT or -ECONNREFUSED: no daemon; -EACCES; -ETIMEDOUT; -EBADMSG: it answered something
+ * else; or what the socket failed with. */
+int client_ask(const char *path, const char *question, struct json_object **answer);
+
+#endif
