@@ -4,7 +4,6 @@
 #include "daemon/config_value.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 _Static_assert(SCENARIO_ERROR_SIZE == CONFIG_ERROR_SIZE, "both take the same lines");
@@ -19,33 +18,13 @@ static struct config_place place_of(const struct scenario_reader *reader,
     return config_text_place(reader->text, setting ? config_setting_source_line(setting) : 1);
 }
 
-static const char *found(const config_setting_t *setting, char buffer[ALLOWED_SIZE])
-{
-    switch (config_setting_type(setting)) {
-    case CONFIG_TYPE_GROUP:
-        return "a group";
-    case CONFIG_TYPE_ARRAY:
-    case CONFIG_TYPE_LIST:
-        return "a list";
-    case CONFIG_TYPE_BOOL:
-        return config_setting_get_bool(setting) ? "true" : "false";
-    case CONFIG_TYPE_STRING:
-        return config_quote(config_setting_get_string(setting), buffer, 72);
-    case CONFIG_TYPE_FLOAT:
-        return config_number_print(config_setting_get_float(setting), buffer);
-    default:
-        (void)snprintf(buffer, ALLOWED_SIZE, "%lld", config_setting_get_int64(setting));
-        return buffer;
-    }
-}
-
 int scenario_refuse(const struct scenario_reader *reader, const config_setting_t *setting,
                     const char *key, const char *remark, const char *allowed)
 {
-    char what[ALLOWED_SIZE];
+    char what[CONFIG_FOUND_SIZE];
 
     return config_refuse(reader->error, place_of(reader, setting), key, "found %s%s; allowed is %s",
-                         setting ? found(setting, what) : "", remark, allowed);
+                         setting ? config_found(setting, what) : "", remark, allowed);
 }
 
 static const char *allowed_values(const struct scenario_key *key, char buffer[ALLOWED_SIZE])

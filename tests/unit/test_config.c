@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "config_fixture.h"
+#include "config_loads.h"
 
 #include "daemon/config_table.h"
 #include "daemon/config_value.h"
@@ -12,21 +12,6 @@
 
 #define MS INT64_C(1000000)
 #define S (1000 * MS)
-
-static void loads(const struct fixture *fixture, struct config *config)
-{
-    char error[CONFIG_ERROR_SIZE] = "";
-    const int r = config_load(fixture->path, config, error);
-
-    assert_string_equal(error, "");
-    assert_int_equal(r, 0);
-}
-
-static void loads_text(const struct fixture *fixture, const char *text, struct config *config)
-{
-    write_bytes(fixture->path, text, strlen(text));
-    loads(fixture, config);
-}
 
 struct difference {
     char keys[1024];
@@ -74,7 +59,7 @@ static void the_defaults_are_what_is_documented(void **state)
     assert_int_equal(gethostname(host, sizeof(host) - 1), 0);
     assert_string_equal(c.name, host);
     assert_string_equal(c.group, "berkeley");
-    assert_int_equal(c.authentication, CONFIG_AUTH_LOOPBACK);
+    assert_int_equal(c.authentication, CONFIG_AUTH_KEY);
     assert_int_equal(c.log_level, LOG_INFO);
     assert_int_equal(c.timestamps, CONFIG_STAMPS_KERNEL);
     assert_string_equal(c.master.listen[0], "127.0.0.1");
@@ -167,15 +152,17 @@ static void every_key_lands_in_its_place(void **state)
     assert_int_equal(c.emulated.seed, UINT32_MAX);
 }
 
-static void loopback_is_allowed_without_authentication(void **state)
+static void loopback_needs_no_key(void **state)
 {
     struct config c;
 
     loads_text(*state,
+               "authentication = \"loopback\";"
                "master: { listen = [\"127.3.2.1\", \"::1\", \"::ffff:127.0.0.1\"]; };"
                "slave: { master = \"127.0.0.9\"; };",
                &c);
-    loads_text(*state, "slave: { master = \"time1.example\"; };", &c);
+    loads_text(*state, "authentication = \"loopback\"; slave: { master = \"time1.example\"; };",
+               &c);
     assert_string_equal(c.slave.master, "time1.example");
 }
 
@@ -250,7 +237,7 @@ static void drop_ins_come_in_order_and_the_last_wins(void **state)
     assert_string_equal(c.master.listen[1], "");
 }
 
-/* Each file alone would be refused. */
+/* The first file alone would be refused. */
 static void keys_are_checked_together_once(void **state)
 {
     const struct fixture *fixture = *state;
@@ -258,7 +245,7 @@ static void keys_are_checked_together_once(void **state)
 
     assert_int_equal(mkdir(fixture->drop_in, 0755), 0);
     write_beside(fixture, "b.conf.d/1.conf", "authentication = \"none\";");
-    loads_text(fixture, "master: { listen = [\"0.0.0.0\"]; };", &c);
+    loads_text(fixture, "authentication = \"loopback\"; master: { listen = [\"0.0.0.0\"]; };", &c);
     assert_string_equal(c.master.listen[0], "0.0.0.0");
 }
 
@@ -360,7 +347,7 @@ int main(void)
         cmocka_unit_test(the_defaults_are_what_is_documented),
         CASE(an_empty_file_is_the_defaults),
         CASE(every_key_lands_in_its_place),
-        CASE(loopback_is_allowed_without_authentication),
+        CASE(loopback_needs_no_key),
         CASE(only_integers_are_widened),
         cmocka_unit_test(durations_are_exact),
         CASE(drop_ins_come_in_order_and_the_last_wins),

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #define ROUNDS 300
-#define LIVE_COUNT 15
+#define LIVE_COUNT 24
 
 static uint64_t seed = 1;
 
@@ -34,12 +34,18 @@ static void random_text(const struct config_entry *entry, char *text)
 {
     static const char *const addresses[] = {"127.0.0.1", "::1", "0.0.0.0", "2001:db8::7",
                                             "fe80::2%eth1"};
+    static const char *const blocks[] = {"192.0.2.0/24", "192.0.2.7", "0.0.0.0/0", "2001:db8::/32",
+                                         "::1"};
     const int64_t least = entry->items || entry->least ? 1 : 0;
     const int64_t length = random_between(least, (int64_t)entry->size - 1);
 
     memset(text, 0, entry->size);
     if (entry->type == ENTRY_ADDRESS) {
         (void)snprintf(text, entry->size, "%s", addresses[next_random() % 5]);
+        return;
+    }
+    if (entry->type == ENTRY_PREFIX) {
+        (void)snprintf(text, entry->size, "%s", blocks[next_random() % 5]);
         return;
     }
     for (int64_t i = 0; i < length; i++)
@@ -187,11 +193,30 @@ static void a_change_far_down_a_list_is_told(void **state)
 static void a_reload_brings_the_live_keys_only(void **state)
 {
     static const char *const live[LIVE_COUNT] = {
-        "log_level",       "master.interval",        "master.exchanges",
-        "master.quorum",   "master.max_slaves",      "master.references",
-        "slave.master",    "slave.port",             "slave.retry_min",
-        "slave.retry_max", "clock.max_slew_ppm",     "clock.initial_slew_ppm",
-        "clock.panic_threshold", "clock.holdover_limit", "clock.asymmetry_max",
+        "log_level",
+        "master.interval",
+        "master.exchanges",
+        "master.quorum",
+        "master.max_slaves",
+        "master.references",
+        "master.allow",
+        "master.deny",
+        "slave.master",
+        "slave.port",
+        "slave.retry_min",
+        "slave.retry_max",
+        "limits.handshakes",
+        "limits.handshake_time",
+        "limits.connections_per_second",
+        "limits.frames_per_second",
+        "limits.silence",
+        "limits.answer_time",
+        "limits.buffer",
+        "clock.max_slew_ppm",
+        "clock.initial_slew_ppm",
+        "clock.panic_threshold",
+        "clock.holdover_limit",
+        "clock.asymmetry_max",
     };
     struct config running, fresh;
     size_t live_count = 0;
@@ -224,12 +249,42 @@ static void a_reload_does_not_open_what_authentication_closes(void **state)
 
     (void)state;
     config_defaults(&running);
+    running.authentication = CONFIG_AUTH_LOOPBACK;
     fresh = running;
     fresh.authentication = CONFIG_AUTH_NONE;
     (void)snprintf(fresh.slave.master, sizeof(fresh.slave.master), "192.0.2.1");
     config_keep(&running, &fresh);
     assert_int_equal(fresh.authentication, CONFIG_AUTH_LOOPBACK);
     assert_string_equal(fresh.slave.master, "localhost");
+}
+
+/* Whether it may be followed is for the key file, read anew, to say. */
+static void a_reload_brings_a_remote_master_to_who_has_a_key(void **state)
+{
+    struct config running, fresh;
+
+    (void)state;
+    config_defaults(&running);
+    fresh = running;
+    (void)snprintf(fresh.slave.master, sizeof(fresh.slave.master), "192.0.2.1");
+    config_keep(&running, &fresh);
+    assert_string_equal(fresh.slave.master, "192.0.2.1");
+}
+
+static void another_key_file_or_socket_waits_for_a_restart(void **state)
+{
+    struct config running, fresh;
+
+    (void)state;
+    config_defaults(&running);
+    fresh = running;
+    (void)snprintf(fresh.key_file, sizeof(fresh.key_file), "/run/other.key");
+    (void)snprintf(fresh.control, sizeof(fresh.control), "none");
+    (void)snprintf(fresh.master.deny[CONFIG_PREFIXES_MAX - 1], CONFIG_PREFIX_SIZE, "::/0");
+    config_keep(&running, &fresh);
+    assert_string_equal(fresh.key_file, "");
+    assert_string_equal(fresh.control, "");
+    assert_string_equal(fresh.master.deny[CONFIG_PREFIXES_MAX - 1], "::/0");
 }
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, fixture_open, fixture_close)
@@ -242,6 +297,8 @@ int main(void)
         cmocka_unit_test(a_change_far_down_a_list_is_told),
         cmocka_unit_test(a_reload_brings_the_live_keys_only),
         cmocka_unit_test(a_reload_does_not_open_what_authentication_closes),
+        cmocka_unit_test(a_reload_brings_a_remote_master_to_who_has_a_key),
+        cmocka_unit_test(another_key_file_or_socket_waits_for_a_restart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
