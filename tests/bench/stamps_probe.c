@@ -6,6 +6,9 @@
  *     stamps_probe answer ADDRESS PORT          answers until it is killed
  *     stamps_probe ask ADDRESS PORT SECONDS NAME  one line for each way to stamp
  *
+ * With BENCH_KEY in the environment all goes through TLS.  cpu_us: of the asking end, for each
+ * exchange.
+ *
  * Both ends take this machine's CLOCK_MONOTONIC_RAW for their RAW, so every offset is
  * an error.
  */
@@ -18,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <syslog.h>
 
 #define GAP_US UINT64_C(5000)
@@ -195,11 +199,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *context)
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static void on_up(void *context, uint32_t peer, const char *address)
+static void on_up(void *context, uint32_t peer, const char *address, const char *owner)
 {
     struct end *end = context;
 
-    (void)address;
+    (void)address, (void)owner;
     end->peer = peer;
     if (end->asks)
         (void)sd_event_add_time_relative(end->loop, &end->timer, CLOCK_MONOTONIC, GAP_US, 1,
@@ -234,6 +238,15 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double cpu_us(void)
+{
+    struct rusage usage;
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
 static void print(struct end *end, const char *name)
 {
     static const char *const words[] = {"user", "kernel", "single"};
@@ -249,11 +262,24 @@ static void print(struct end *end, const char *name)
         qsort(end->offsets[i], n, sizeof(double), compare);
         qsort(delays, n, sizeof(double), compare);
         if (n > 0)
-            printf("%s\t%s\t%zu\t%zu\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\n", name, words[i],
+            printf("%s\t%s\t%zu\t%zu\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\n", name, words[i],
                    end->asked, n, sqrt(squares / (double)n) / 1e3, end->offsets[i][n / 2] / 1e3,
                    (end->offsets[i][n * 3 / 4] - end->offsets[i][n / 4]) / 1e3,
-                   delays[0] / 1e3, delays[n / 2] / 1e3, delays[n * 99 / 100] / 1e3);
+                   delays[0] / 1e3, delays[n / 2] / 1e3, delays[n * 99 / 100] / 1e3,
+                   cpu_us() / (double)end->asked);
     }
+}
+
+/* As good as any for what it costs. */
+static int secure(struct end *end)
+{
+    static const char text[] =
+        "bench 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
+    char error[KEYRING_ERROR_SIZE];
+    struct keyring *keyring = NULL;
+    int r = keyring_parse("bench", text, strlen(text), &keyring, error);
+
+    return r < 0 ? r : transport_secure(end->transport, keyring, "bench");
 }
 
 int main(int argc, char **argv)
@@ -274,6 +300,8 @@ int main(int argc, char **argv)
     journal_open(LOG_INFO);
     if (argc < 4 || sd_event_new(&end.loop) < 0 ||
         transport_new(end.loop, &handler, &limits, &end.transport) < 0)
+        return 2;
+    if (getenv("BENCH_KEY") && secure(&end) < 0)
         return 2;
     if (!end.asks && transport_listen(end.transport, argv[2], port) < 0)
         return 1;
