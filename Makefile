@@ -6,6 +6,7 @@ VERSION := 0.1.0
 BUILD ?= build
 prefix ?= /usr/local
 sysconfdir ?= /etc
+bindir ?= $(prefix)/bin
 sbindir ?= $(prefix)/sbin
 mandir ?= $(prefix)/share/man
 PKG_CONFIG ?= pkg-config
@@ -147,6 +148,7 @@ format: ## lay the sources out with clang-format
 .PHONY: install
 install: all install-units ## install under prefix=/usr/local (DESTDIR for packages)
 	install -D -m 755 $(BUILD)/berkeleyd $(DESTDIR)$(sbindir)/berkeleyd
+	install -D -m 755 $(BUILD)/berkeleyctl $(DESTDIR)$(bindir)/berkeleyctl
 	test -e $(DESTDIR)$(sysconfdir)/berkeley.conf || \
 		install -D -m 644 config/berkeley.conf $(DESTDIR)$(sysconfdir)/berkeley.conf
 	install -D -m 644 config/sysusers.conf $(DESTDIR)$(sysusersdir)/berkeley.conf
@@ -171,8 +173,9 @@ install-units:
 	$(foreach file,$(drop_ins),install -D -m 644 systemd/10-disciplines.conf $(DESTDIR)$(file) &&) :
 
 .PHONY: uninstall
-uninstall: ## remove what install put there; a changed berkeley.conf stays
-	rm -f $(DESTDIR)$(sbindir)/berkeleyd $(DESTDIR)$(sysusersdir)/berkeley.conf
+uninstall: ## remove what install put there; berkeley.key and a changed berkeley.conf stay
+	rm -f $(DESTDIR)$(sbindir)/berkeleyd $(DESTDIR)$(bindir)/berkeleyctl
+	rm -f $(DESTDIR)$(sysusersdir)/berkeley.conf
 	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(units)) $(addprefix $(DESTDIR),$(drop_ins))
 	rm -f $(foreach page,$(manuals),$(DESTDIR)$(call manual,$(page)))
 	-rmdir $(dir $(addprefix $(DESTDIR),$(drop_ins))) 2>/dev/null

@@ -27,7 +27,7 @@ struct daemon_control;
 /* Where it is; false: nowhere.  The usual place is the unit's runtime directory. */
 bool daemon_control_path(const struct config *config, bool master, char path[CONFIG_PATH_SIZE]);
 
-/* config: borrowed.  A daemon that cannot listen there does its work without; the journal says so. */
+/* config: borrowed.  A daemon that cannot listen there works without; the journal says so. */
 struct daemon_control *daemon_control_open(sd_event *loop, const struct config *config, bool master,
                                            const struct daemon_control_source *source);
 void daemon_control_close(struct daemon_control *control);

@@ -22,8 +22,8 @@ struct query {
 static enum ctl_exit fail(const char *path, int error)
 {
     if (error == -EACCES || error == -EPERM) {
-        (void)fprintf(stderr, "berkeleyctl: not permitted to use %s; be root or in group berkeley\n",
-                      path);
+        (void)fprintf(stderr,
+                      "berkeleyctl: not permitted to use %s; be root or in group berkeley\n", path);
         return CTL_PERMISSION;
     }
     (void)fprintf(stderr, "berkeleyctl: %s: %s\n", path,

@@ -74,7 +74,8 @@ static void show_group(const struct json_object *answer)
 {
     int64_t counted, present, slaves, round;
 
-    if (field_number(answer, "counted", &counted) && field_number(answer, "present", &present))
+    if (field_number(answer, "counted", &counted) && field_number(answer, "present", &present) &&
+        present > 0)
         field_print("Clocks", "%" PRId64 " of %" PRId64 " counted", counted, present);
     if (field_number(answer, "slaves", &slaves))
         field_print("Slaves", "%" PRId64 " connected", slaves);

@@ -107,7 +107,8 @@ static struct json_object *answer_to(const struct client *client)
 
     if (r == -ENOENT)
         return complain("found the word \"%.*s\"; allowed are %s",
-                        (int)strcspn(client->line, " \n"), client->line, list_words(control, words));
+                        (int)strcspn(client->line, " \n"), client->line,
+                        list_words(control, words));
     if (r < 0)
         return complain("found no question; allowed is one line, a word or a word and an argument "
                         "of less than %d characters; words are %s",

@@ -70,7 +70,7 @@ static int policy_take(void)
         int status = gnutls_priority_init(&policy, ALGORITHMS, NULL);
         if (status < 0) {
             policy = NULL;
-            return to_errno(status);
+            return status == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EPROTONOSUPPORT;
         }
     }
     policy_users++;
