@@ -48,7 +48,8 @@ $(simulator) $(sim_tests): $(call objects,$(sim_parts)) $(daemon) $(core)
 	$(quiet)$(link) -o $@ $(filter %.o,$^) $(if $(filter $(sim_tests),$@),-lcmocka) $(daemon_libs)
 
 stamps_probe := $(BUILD)/tests/bench/stamps_probe
-$(stamps_probe): $(BUILD)/tests/bench/stamps_probe.o $(daemon) $(core)
+tls_cost := $(BUILD)/tests/bench/tls_cost
+$(stamps_probe) $(tls_cost): $(BUILD)/%: $(BUILD)/%.o $(daemon) $(core)
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $< $(daemon_libs)
 
@@ -100,6 +101,10 @@ run-demo: all $(demo)
 .PHONY: bench-stamps
 bench-stamps: $(stamps_probe) ## what the kernel's timestamps are worth, idle and under load
 	@sh tests/bench/stamps $<
+
+.PHONY: bench-tls
+bench-tls: $(tls_cost) ## what a handshake, a frame and a session cost
+	@$<
 
 .PHONY: check-asan
 check-asan: ## the same tests under the address and undefined behaviour sanitizers

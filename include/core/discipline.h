@@ -88,7 +88,8 @@ enum discipline_event {
     DISCIPLINE_STEP = 1 << 1,     /* *step_ns shall be added to the clock before the order */
     DISCIPLINE_FOREIGN = 1 << 2,  /* somebody else set the clock; *foreign_ns tells by how much */
     DISCIPLINE_JUMPED = 1 << 3,   /* suspend: the map is forgotten */
-    DISCIPLINE_PANIC = 1 << 4,    /* the outstanding correction is beyond panic_threshold */
+    DISCIPLINE_PANIC = 1 << 4,    /* the outstanding correction, or one asked for, is beyond
+                                   * panic_threshold (said once) */
     DISCIPLINE_BEYOND = 1 << 5,   /* the frequency asked for is beyond the kernel's 500 ppm
                                    * (said once) */
 };
@@ -121,6 +122,12 @@ void discipline_limit(struct discipline *discipline, const struct discipline_lim
 /* A new map to follow.  0; -ERANGE for one no clock could follow (frequency
  * beyond 1 %, stamps out of range, NaN): the old map stays. */
 int discipline_follow(struct discipline *discipline, const struct target *target);
+
+/* Is this a correction beyond panic_threshold, after the first synchronisation?  Then it is not
+ * to be followed, and the next tick says so (DISCIPLINE_PANIC), unless it finds that the clock
+ * jumped meanwhile. */
+bool discipline_forbids(struct discipline *discipline, const struct target *target,
+                        const struct reading *now);
 
 /* The group counts this clock and lets it keep the map it has: how far its mean may be
  * from the group's time now. */

@@ -72,7 +72,8 @@ enum note_kind {
     NOTE_QUORUM_BACK,     /* master: counted, present */
     NOTE_CLOCK_EXCLUDED,  /* master: name, verdict, offset_ns, freq_ppb, limit_ns */
     NOTE_CLOCK_IN,        /* master: name, offset_ns: counted from now on */
-    NOTE_CLOCK_JUMPED,    /* master: name: its RAW clock is not what it was */
+    NOTE_CLOCK_JUMPED,    /* master: name, count: its RAW clock is not what it was, so often since
+                           * this was said last */
     NOTE_ROUND,           /* master, debug: round, counted, present, offset_ns = spread, correction_ns = own */
     NOTE_MASTER_FOUND,    /* slave: name, address */
     NOTE_MASTER_LOST,     /* slave: name, address, reason */
@@ -102,6 +103,9 @@ enum refusal {
     REFUSAL_IMPOSSIBLE,   /* stamps that contradict each other */
     REFUSAL_EPOCH,        /* computed from samples older than this clock's last jump */
     REFUSAL_MAP,          /* a map no clock could follow */
+    REFUSAL_SEQUENCE,     /* its number is not above that of the frame before */
+    REFUSAL_CHANGED,      /* a later WELCOME of another master or group */
+    REFUSAL_PANIC,        /* a correction beyond panic_threshold */
     REFUSAL_COUNT_
 };
 
@@ -168,6 +172,10 @@ void actions_free(struct actions *actions);
 /* Lower-case words for the log and the counters. */
 const char *refusal_name(unsigned refusal);
 
+/* How long the other end may say nothing: what is configured, but two rounds in any case, or,
+ * if that is 0, four of them, at least 10 s. */
+int64_t machine_silence(int64_t configured_ns, int64_t interval_ns);
+
 /* The refusal for what wire_decode() found (enum wire_fault). */
 enum refusal refusal_from_faults(unsigned faults);
 
@@ -182,7 +190,7 @@ struct summary {
     uint32_t round;
     uint8_t verdict;        /* enum clock_verdict on this clock */
     bool connected;         /* slave: WELCOME received */
-    uint64_t refused[REFUSAL_COUNT_]; /* frames, since the start */
+    uint64_t refused[REFUSAL_COUNT_]; /* frames, since the start, by all peers together */
     char name[WIRE_NAME_SIZE]; /* slave: the master's */
 };
 

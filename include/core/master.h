@@ -24,7 +24,7 @@ struct master_config {
     unsigned quorum;     /* fewest counted clocks, the master included */
     unsigned max_slaves;
     int64_t hello_time_ns;  /* for a new connection's HELLO; 0: 5 s */
-    int64_t silence_ns;     /* after which a slave is gone; 0: four intervals, at least 10 s */
+    int64_t silence_ns;     /* after which a slave is gone; see machine_silence() */
     int64_t answer_time_ns; /* a round waits for after its last exchange; 0: 1 s */
     bool discipline;     /* false: the master's own clock is measured, not moved */
     struct discipline_limits limits;

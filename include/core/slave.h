@@ -17,7 +17,7 @@ struct slave_config {
     uint32_t precision_ns;
     struct discipline_limits limits;
     int64_t hello_time_ns; /* for the master's WELCOME; 0: 5 s */
-    int64_t silence_ns;    /* after which the master is gone; 0: four intervals, at least 10 s */
+    int64_t silence_ns;    /* after which the master is gone; see machine_silence() */
 };
 
 struct slave;

@@ -16,6 +16,7 @@
 
 #include "core/timestamp.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -215,6 +216,12 @@ int wire_decode(const uint8_t *bytes, size_t length, uint8_t minor, struct wire_
 /* Writes the frame and its length.  0, or -EINVAL for a frame that
  * wire_decode() would refuse; outputs untouched then. */
 int wire_encode(const struct wire_frame *frame, uint8_t bytes[WIRE_FRAME_MAX], size_t *length);
+
+/* The number of the frame that follows number `sequence`: 0 is left out. */
+uint32_t wire_next_sequence(uint32_t sequence);
+/* Can a frame of this number follow one of number `last` (0: the first)?  After some have
+ * been left out, too. */
+bool wire_sequence_follows(uint32_t last, uint32_t sequence);
 
 /* Type and sequence of an encoded frame, from its header. */
 void wire_identify(const uint8_t bytes[WIRE_HEADER_SIZE], uint8_t *type, uint32_t *sequence);

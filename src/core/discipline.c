@@ -31,7 +31,8 @@ struct discipline {
     bool steering;    /* the kernel holds what we told it */
     bool was_in;      /* the first synchronisation is behind us */
     bool stepped;     /* the one step is used up */
-    bool beyond_said;
+    bool beyond_said, panic_said;
+    int64_t forbidden_ns;     /* a correction asked for since the last tick; 0: none */
     enum sync_state state;
     enum sync_state said;     /* last state announced by an event */
     int64_t held_raw_ns;      /* holdover since; set by the first tick in it */
@@ -209,14 +210,18 @@ static int64_t bound_of(const struct discipline *discipline, int64_t outstanding
                            (double)asymmetry_ns + DISCIPLINE_BOUND_SD * sd_of(discipline, raw_ns));
 }
 
-static int64_t outstanding(const struct discipline *discipline, const struct reading *now)
+static int64_t outstanding_to(const struct map *map, const struct reading *now)
 {
     int64_t ahead_ns;
 
-    if (timestamp_sub(map_total_at(&discipline->target.map, now->raw_ns), now->total_ns,
-                      &ahead_ns) < 0)
+    if (timestamp_sub(map_total_at(map, now->raw_ns), now->total_ns, &ahead_ns) < 0)
         return now->total_ns < 0 ? INT64_MAX : -INT64_MAX;
     return ahead_ns;
+}
+
+static int64_t outstanding(const struct discipline *discipline, const struct reading *now)
+{
+    return outstanding_to(&discipline->target.map, now);
 }
 
 int64_t discipline_bound(const struct discipline *discipline, const struct reading *now)
@@ -250,6 +255,7 @@ static bool is_left_alone(const struct discipline *discipline, const struct cloc
 static void forget(struct discipline *discipline, struct discipline_outcome *outcome)
 {
     discipline->has_target = discipline->has_last = discipline->resumed = false;
+    discipline->forbidden_ns = 0;
     discipline->state = SYNC_UNSYNCHRONISED;
     discipline->epoch++;
     outcome->events |= DISCIPLINE_JUMPED;
@@ -329,6 +335,43 @@ static bool must_step(const struct discipline *discipline, int64_t outstanding_n
            timestamp_abs(outstanding_ns) > discipline->limits.step_threshold_ns;
 }
 
+static void panic(struct discipline *discipline, struct discipline_outcome *outcome)
+{
+    if (!discipline->panic_said)
+        outcome->events |= DISCIPLINE_PANIC;
+    discipline->panic_said = true;
+    outcome->order.slew_ns = outcome->order.adjtime_ns = 0;
+    discipline->state = SYNC_UNSYNCHRONISED;
+}
+
+bool discipline_forbids(struct discipline *discipline, const struct target *target,
+                        const struct reading *now)
+{
+    int64_t asked_ns;
+
+    if (!target_possible(target) || target->hands_off)
+        return false;
+    asked_ns = outstanding_to(&target->map, now);
+    if (!must_panic(discipline, asked_ns))
+        return false;
+    discipline->forbidden_ns = asked_ns;
+    return true;
+}
+
+/* What was asked for and not taken up. */
+static bool object(struct discipline *discipline, const struct clock_status *status,
+                   struct discipline_outcome *outcome)
+{
+    int64_t asked_ns = discipline->forbidden_ns;
+
+    discipline->forbidden_ns = 0;
+    if (!must_panic(discipline, asked_ns) || status->observed)
+        return false;
+    outcome->outstanding_ns = asked_ns;
+    panic(discipline, outcome);
+    return true;
+}
+
 /* Towards the target: panic, the one step, or a slew. */
 static void pursue(struct discipline *discipline, const struct clock_status *status,
                    struct discipline_outcome *outcome)
@@ -337,11 +380,10 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
     if (is_left_alone(discipline, status))
         return;
     if (must_panic(discipline, outcome->outstanding_ns)) {
-        outcome->events |= DISCIPLINE_PANIC;
-        outcome->order.slew_ns = outcome->order.adjtime_ns = 0;
-        discipline->state = SYNC_UNSYNCHRONISED;
+        panic(discipline, outcome);
         return;
     }
+    discipline->panic_said = false;
     order_freq(discipline, outcome);
     if (!must_step(discipline, outcome->outstanding_ns)) {
         order_slew(discipline, status, outcome);
@@ -435,7 +477,9 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
     if (discipline->resumed)
         check_resumed(discipline, status);
     age_holdover(discipline, status->now.raw_ns);
-    if (discipline->has_target) {
+    if (object(discipline, status, outcome)) {
+        order->maxerror_ns = INT64_MAX;
+    } else if (discipline->has_target) {
         pursue(discipline, status, outcome);
         order->maxerror_ns = bound_of(discipline, outcome->outstanding_ns, status->now.raw_ns);
         order->esterror_ns = esterror(discipline, outcome->outstanding_ns);

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #define FIRST_CAPACITY 16
+#define SILENCE_FLOOR_NS (10 * NS_PER_S)
+#define SILENCE_ROUNDS 4
+#define SILENCE_ROUNDS_MIN 2 /* less than one round says nothing */
 
 static bool make_room(struct actions *actions)
 {
@@ -122,9 +125,20 @@ const char *refusal_name(unsigned refusal)
         [REFUSAL_IMPOSSIBLE] = "impossible-stamps",
         [REFUSAL_EPOCH] = "stale-samples",
         [REFUSAL_MAP] = "impossible-map",
+        [REFUSAL_SEQUENCE] = "out-of-sequence",
+        [REFUSAL_CHANGED] = "changed-welcome",
+        [REFUSAL_PANIC] = "beyond-panic",
     };
 
     return refusal < REFUSAL_COUNT_ ? names[refusal] : "unknown";
+}
+
+int64_t machine_silence(int64_t configured_ns, int64_t interval_ns)
+{
+    int64_t silence_ns = configured_ns > 0 ? configured_ns : SILENCE_ROUNDS * interval_ns;
+    int64_t least_ns = configured_ns > 0 ? SILENCE_ROUNDS_MIN * interval_ns : SILENCE_FLOOR_NS;
+
+    return silence_ns < least_ns ? least_ns : silence_ns;
 }
 
 enum refusal refusal_from_faults(unsigned faults)

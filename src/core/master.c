@@ -154,6 +154,7 @@ void master_summary(const struct master *master, const struct reading *now, stru
                                 .freq_ppb = master->freq_ppb,
                                 .verdict = (uint8_t)master->own.verdict};
     memcpy(summary->name, master->config.name, sizeof summary->name);
+    memcpy(summary->refused, master->refused, sizeof summary->refused);
     for (size_t i = 0; i < master->peer_count; i++)
         summary->slaves += master->peers[i].welcomed;
 }

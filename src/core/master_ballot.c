@@ -10,6 +10,7 @@
 /* What a clock may claim: leaves the group's time room to go on without overflow. */
 #define PHASE_LIMIT_NS (TIMESTAMP_LIMIT_NS - 1000000 * NS_PER_S)
 #define SUSPEND_ROUNDS 4 /* an excluded clock is left alone for so many */
+#define JUMP_SAID_NS (600 * NS_PER_S) /* a clock that jumps again and again is no news */
 #define RATE_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
 /* A reference that is connected anew is not followed before its link is known so well, ... */
 #define REFERENCE_RATE_SD_PPB 50.0
@@ -164,6 +165,17 @@ struct note *master_note_clock(const struct master *master, const struct peer *p
         memcpy(note->address, peer->address, sizeof note->address);
     note->round = master->round;
     return note;
+}
+
+void master_note_jump(const struct master *master, struct peer *peer, int64_t raw_ns,
+                      struct actions *actions)
+{
+    peer->jumps++;
+    if (peer->jump_said_raw_ns && raw_ns - peer->jump_said_raw_ns < JUMP_SAID_NS)
+        return;
+    master_note_clock(master, peer, NOTE_CLOCK_JUMPED, actions)->count = peer->jumps;
+    peer->jump_said_raw_ns = raw_ns;
+    peer->jumps = 0;
 }
 
 void master_exclude(struct master *master, const struct ballot *ballot, size_t i,

@@ -13,7 +13,7 @@
 
 /* A clock that jumped is out.  But if most of those that are in did so at once, it
  * was the master's own, against which all are measured. */
-static void settle_jumps(struct master *master, struct actions *actions)
+static void settle_jumps(struct master *master, int64_t raw_ns, struct actions *actions)
 {
     unsigned in = 0, jumped = 0;
     bool own;
@@ -25,14 +25,14 @@ static void settle_jumps(struct master *master, struct actions *actions)
     own = jumped > 1 && 2 * jumped > in;
     if (own) {
         master->own.in = master->own.coming = false;
-        master_note_clock(master, NULL, NOTE_CLOCK_JUMPED, actions);
+        master_note_clock(master, NULL, NOTE_CLOCK_JUMPED, actions)->count = 1;
     }
     for (size_t i = 0; i < master->peer_count; i++) {
         struct peer *peer = &master->peers[i];
 
         if (peer->jumped && !own) {
             peer->standing.in = peer->standing.coming = false;
-            master_note_clock(master, peer, NOTE_CLOCK_JUMPED, actions);
+            master_note_jump(master, peer, raw_ns, actions);
         }
         peer->jumped = false;
     }
@@ -346,7 +346,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
 {
     struct ballot ballot;
 
-    settle_jumps(master, actions);
+    settle_jumps(master, now->raw_ns, actions);
     if (master_ballot_open(master, now, &ballot) == 0) {
         master->present = (unsigned)ballot.count;
         master->counted = 0;

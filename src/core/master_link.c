@@ -2,13 +2,11 @@
 /*
  * What a peer's frames tell its estimator, in the order of their instants.
  *
- * When a REPLY really left, the next one tells.  In a round of several exchanges
- * the observation waits for that, the last one of a round for the next round: the
- * one before told the same, some 20 ms earlier.  In a round of a single exchange it
- * would be a whole interval late, which costs more than a stamp that is some
- * microseconds early: it is used at once.
+ * When a REPLY really left, the next one tells, and the observation waits for that, the
+ * last one of a round for the next round.  In a round of a single exchange it is a whole
+ * interval late, which costs less than what its encryption takes longer at times.
  *
- * Then t3 is what the REPLY itself says, which was read before the frame was
+ * If it is not told, t3 is what the REPLY itself says, which was read before the frame was
  * written, plus the least time that writing was seen to take.  Without that the way
  * back would seem longer than the way there, on which both stamps are the kernel's.
  */
@@ -138,7 +136,7 @@ bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequen
     estimator_observe(peer->estimator, FORWARD, exchange->t1_ns, exchange->t2_ns);
     departures->sequence = sequence;
     departures->exchange = *exchange;
-    departures->waiting = departures->told && master->exchanges > 1;
+    departures->waiting = departures->told;
     if (!departures->waiting)
         observe_unstamped(peer, *exchange);
     return good;

@@ -5,8 +5,6 @@
 #include <string.h>
 
 #define HELLO_TIMEOUT_NS (5 * NS_PER_S)
-#define SILENCE_FLOOR_NS (10 * NS_PER_S)
-#define SILENCE_ROUNDS 4
 #define STAMP_LATE_MAX_NS NS_PER_S
 
 void master_peer_free(struct master *master)
@@ -97,6 +95,7 @@ void master_peer_up(struct master *master, const struct event *event, struct act
     peer->up = true;
     peer->heard_raw_ns = event->now.raw_ns;
     memcpy(peer->address, event->up.address, sizeof peer->address);
+    memcpy(peer->owner, event->up.owner, sizeof peer->owner);
 }
 
 void master_peer_down(struct master *master, const struct event *event, struct actions *actions)
@@ -114,40 +113,27 @@ void master_peer_down(struct master *master, const struct event *event, struct a
 
 void master_peer_silence(struct master *master, int64_t raw_ns, struct actions *actions)
 {
-    int64_t limit_ns = SILENCE_ROUNDS * master->config.interval_ns;
+    const struct master_config *config = &master->config;
+    int64_t hello_ns = config->hello_time_ns > 0 ? config->hello_time_ns : HELLO_TIMEOUT_NS;
+    int64_t limit_ns = machine_silence(config->silence_ns, config->interval_ns);
 
-    if (limit_ns < SILENCE_FLOOR_NS)
-        limit_ns = SILENCE_FLOOR_NS;
     for (uint32_t i = 0; i < master->peer_count; i++) {
         const struct peer *peer = &master->peers[i];
         int64_t silent_ns = raw_ns - peer->heard_raw_ns;
 
-        if (peer->up && silent_ns > (peer->welcomed ? limit_ns : HELLO_TIMEOUT_NS))
+        if (peer->up && silent_ns > (peer->welcomed ? limit_ns : hello_ns))
             master_peer_close(master, i, BYE_TIMEOUT, actions);
     }
 }
 
-static void refuse(struct peer *peer, enum refusal refusal, struct actions *actions)
+static void refuse(struct master *master, struct peer *peer, enum refusal refusal,
+                   struct actions *actions)
 {
     struct note *note = note_peer(peer, NOTE_FRAME_REFUSED, actions);
 
+    master->refused[refusal]++;
     note->reason = refusal;
     note->count = ++peer->refused;
-}
-
-/* Who else is connected as this node, or under this name? */
-static uint32_t find_twin(const struct master *master, const struct wire_hello *hello, bool *same)
-{
-    for (uint32_t i = 0; i < master->peer_count; i++) {
-        const struct peer *peer = &master->peers[i];
-
-        if (!peer->welcomed)
-            continue;
-        *same = memcmp(peer->id, hello->id, sizeof hello->id) == 0;
-        if (*same || strcmp(peer->name, hello->name) == 0)
-            return i;
-    }
-    return MACHINE_NO_PEER;
 }
 
 static unsigned count_welcomed(const struct master *master)
@@ -159,24 +145,58 @@ static unsigned count_welcomed(const struct master *master)
     return count;
 }
 
-/* Why this node cannot be taken in; 0 if it can.  An older connection of the
- * same node gives way: it is most likely a dead one. */
-static unsigned objection(struct master *master, const struct wire_hello *hello,
-                          struct actions *actions)
+/* An id anybody can claim: it says nothing where a key does. */
+static bool is_same_node(const struct peer *peer, const struct wire_hello *hello,
+                         const char *owner)
 {
-    bool same = false;
-    uint32_t twin = find_twin(master, hello, &same);
+    if (peer->owner[0] || owner[0])
+        return strcmp(peer->owner, owner) == 0;
+    return memcmp(peer->id, hello->id, sizeof hello->id) == 0;
+}
 
+static bool is_twin(const struct peer *peer, const struct wire_hello *hello, const char *owner)
+{
+    return peer->welcomed &&
+           (is_same_node(peer, hello, owner) || strcmp(peer->name, hello->name) == 0);
+}
+
+/* To a newer connection of the same node, since the older one is most likely dead; and who uses
+ * a name without its key, to who has it. */
+static bool gives_way(const struct peer *twin, const struct wire_hello *hello, const char *owner)
+{
+    return is_same_node(twin, hello, owner) || (owner[0] && !twin->owner[0]);
+}
+
+static void displace(struct master *master, uint32_t slot, const char *owner,
+                     struct actions *actions)
+{
+    struct peer *twin = &master->peers[slot];
+
+    if (strcmp(twin->owner, owner) != 0) {
+        master_peer_close(master, slot, BYE_KEY, actions);
+        return;
+    }
+    note_peer(twin, NOTE_SLAVE_REPLACED, actions);
+    dismiss(master, slot, BYE_RESTARTED, actions);
+}
+
+/* Why this node cannot be taken in; 0 if it can, and then its older connections are gone. */
+static unsigned objection(struct master *master, const struct peer *peer,
+                          const struct wire_hello *hello, struct actions *actions)
+{
     if (strcmp(hello->group, master->config.group) != 0)
         return BYE_GROUP;
+    if (peer->owner[0] && strcmp(peer->owner, hello->name) != 0)
+        return BYE_KEY;
     if (strcmp(hello->name, master->config.name) == 0)
         return BYE_NAME;
-    if (twin != MACHINE_NO_PEER && !same)
-        return BYE_NAME;
-    if (twin != MACHINE_NO_PEER) {
-        note_peer(&master->peers[twin], NOTE_SLAVE_REPLACED, actions);
-        dismiss(master, twin, BYE_RESTARTED, actions);
-    }
+    for (size_t i = 0; i < master->peer_count; i++)
+        if (is_twin(&master->peers[i], hello, peer->owner) &&
+            !gives_way(&master->peers[i], hello, peer->owner))
+            return BYE_NAME;
+    for (uint32_t i = 0; i < master->peer_count; i++)
+        if (is_twin(&master->peers[i], hello, peer->owner))
+            displace(master, i, peer->owner, actions);
     return count_welcomed(master) >= master->config.max_slaves ? BYE_FULL : 0;
 }
 
@@ -206,7 +226,7 @@ static void take_hello(struct master *master, uint32_t slot, const struct wire_h
     unsigned reason;
 
     memcpy(peer->name, hello->name, sizeof peer->name);
-    reason = objection(master, hello, actions);
+    reason = objection(master, peer, hello, actions);
     if (reason) {
         master_peer_close(master, slot, (enum bye_reason)reason, actions);
         return;
@@ -243,12 +263,13 @@ static enum refusal check_reply(const struct master *master, const struct peer *
 }
 
 /* Nothing older holds. */
-static void note_epoch(struct peer *peer, uint32_t epoch, struct actions *actions)
+static void note_epoch(struct master *master, struct peer *peer, uint32_t epoch, int64_t raw_ns,
+                       struct actions *actions)
 {
     if (peer->epoch_known && epoch != peer->epoch) {
         master_link_reset(peer);
         peer->standing.in = peer->standing.coming = false;
-        note_peer(peer, NOTE_CLOCK_JUMPED, actions);
+        master_note_jump(master, peer, raw_ns, actions);
     }
     peer->epoch = epoch;
     peer->epoch_known = true;
@@ -270,7 +291,7 @@ static void take_reply(struct master *master, struct peer *peer, const struct wi
         exchange_measure(&exchange, master->deadline_raw_ns, &offset_ns, &delay_ns, &faults) < 0)
         refusal = REFUSAL_IMPOSSIBLE;
     if (refusal != REFUSAL_NONE) {
-        refuse(peer, refusal, actions);
+        refuse(master, peer, refusal, actions);
         return;
     }
     peer->polls[reply->exchange].answered = true;
@@ -279,10 +300,10 @@ static void take_reply(struct master *master, struct peer *peer, const struct wi
     peer->claimed_sd_ns = reply->offset_sd_ns;
     peer->slave = reply->departure.sent;
     peer->freq_ppb = wire_ppb_from_fs(reply->freq_fs);
-    note_epoch(peer, reply->epoch, actions);
+    note_epoch(master, peer, reply->epoch, event->now.raw_ns, actions);
     if (!master_link_reply(master, peer, frame->sequence, reply, &exchange,
                            &event->frame.arrived))
-        refuse(peer, REFUSAL_IMPOSSIBLE, actions);
+        refuse(master, peer, REFUSAL_IMPOSSIBLE, actions);
 }
 
 static void take_welcomed(struct master *master, uint32_t slot, const struct wire_frame *frame,
@@ -301,7 +322,7 @@ static void take_welcomed(struct master *master, uint32_t slot, const struct wir
             peer->standing.in = peer->standing.coming = false;
         break;
     default:
-        refuse(peer, REFUSAL_TURN, actions);
+        refuse(master, peer, REFUSAL_TURN, actions);
         break;
     }
 }
@@ -315,11 +336,16 @@ void master_peer_frame(struct master *master, const struct event *event, struct 
     if (!peer)
         return;
     if (wire_decode(event->frame.bytes, event->frame.length, peer->minor, &frame, &faults) < 0) {
-        refuse(peer, refusal_from_faults(faults), actions);
+        refuse(master, peer, refusal_from_faults(faults), actions);
         master_peer_close(master, event->peer,
                           faults & WIRE_FAULT_VERSION ? BYE_VERSION : BYE_PROTOCOL, actions);
         return;
     }
+    if (!wire_sequence_follows(peer->heard_sequence, frame.sequence)) {
+        refuse(master, peer, REFUSAL_SEQUENCE, actions);
+        return;
+    }
+    peer->heard_sequence = frame.sequence;
     if (frame.type == WIRE_BYE) {
         if (peer->welcomed)
             note_peer(peer, NOTE_SLAVE_LEFT, actions)->reason = frame.bye.reason;
@@ -334,7 +360,7 @@ void master_peer_frame(struct master *master, const struct event *event, struct 
         peer->heard_raw_ns = event->now.raw_ns;
         take_hello(master, event->peer, &frame.hello, event->now.raw_ns, actions);
     } else {
-        refuse(peer, REFUSAL_TURN, actions);
+        refuse(master, peer, REFUSAL_TURN, actions);
         master_peer_close(master, event->peer, BYE_PROTOCOL, actions);
     }
 }

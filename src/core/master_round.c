@@ -31,6 +31,11 @@ static int64_t round_interval(const struct master *master)
     return master->config.interval_ns;
 }
 
+static int64_t answer_time(const struct master *master)
+{
+    return master->config.answer_time_ns > 0 ? master->config.answer_time_ns : REPLY_TIMEOUT_NS;
+}
+
 static void begin(struct master *master, const struct reading *now)
 {
     int64_t interval_ns = round_interval(master);
@@ -48,7 +53,7 @@ static void begin(struct master *master, const struct reading *now)
         peer->answers = 0;
         memset(peer->polls, 0, sizeof peer->polls);
     }
-    wait_ns = (int64_t)(master->exchanges - 1) * EXCHANGE_GAP_NS + REPLY_TIMEOUT_NS;
+    wait_ns = (int64_t)(master->exchanges - 1) * EXCHANGE_GAP_NS + answer_time(master);
     if (wait_ns > interval_ns - DEADLINE_MARGIN_NS)
         wait_ns = interval_ns - DEADLINE_MARGIN_NS;
     master->start_raw_ns = now->raw_ns;

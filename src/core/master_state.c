@@ -13,9 +13,7 @@ bool master_is_reference(const struct master *master, const char *name)
 
 uint32_t master_next_sequence(struct peer *peer)
 {
-    if (++peer->sequence == 0)
-        peer->sequence = 1;
-    return peer->sequence;
+    return peer->sequence = wire_next_sequence(peer->sequence);
 }
 
 /* r = (1 + f)(1 + phi) - 1 */

@@ -46,6 +46,7 @@ struct peer {
     bool up, welcomed;
     char address[MACHINE_ADDRESS_SIZE];
     char name[WIRE_NAME_SIZE];
+    char owner[WIRE_NAME_SIZE]; /* of the key: nobody else may use it; "": shared, or none */
     uint8_t id[WIRE_ID_SIZE];
     uint8_t kind;          /* enum clock_kind */
     uint8_t state;         /* what it says of itself, enum sync_state, ... */
@@ -53,8 +54,9 @@ struct peer {
     uint8_t minor;
     bool reference;
     uint32_t sequence;     /* of our frames to it */
+    uint32_t heard_sequence; /* of the last one of its frames */
     int64_t heard_raw_ns;  /* last word; the connection's start before that */
-    unsigned refused;
+    unsigned refused;      /* of its frames */
 
     struct estimator *estimator;
     bool expected;         /* it was told what is known before its first frame */
@@ -65,6 +67,8 @@ struct peer {
     uint32_t epoch;
     bool epoch_known;
     bool jumped;           /* in this round: its RAW clock against the master's */
+    unsigned jumps;        /* since that was said last ... */
+    int64_t jump_said_raw_ns; /* ... which was then; 0: never */
     struct reading slave;  /* its clock when it sent its last REPLY */
     double freq_ppb;       /* its frequency in force then */
     uint32_t correct_sequence; /* last CORRECT sent, and when */
@@ -124,6 +128,8 @@ struct master {
     unsigned counted, present;
     double mean_delay_ns;      /* of the counted clocks, the master's 0 included */
     struct mean mean;
+
+    uint64_t refused[REFUSAL_COUNT_];
 
     struct standing own;
     int64_t outstanding_ns;
@@ -189,6 +195,10 @@ struct note *master_note_group(const struct master *master, enum note_kind kind,
 /* peer NULL: the master's own clock. */
 struct note *master_note_clock(const struct master *master, const struct peer *peer,
                                enum note_kind kind, struct actions *actions);
+
+/* Its RAW clock jumped: said at once, and then only counted for some time. */
+void master_note_jump(const struct master *master, struct peer *peer, int64_t raw_ns,
+                      struct actions *actions);
 
 /* Out of the group, named, and left alone for some rounds. */
 void master_exclude(struct master *master, const struct ballot *ballot, size_t i,

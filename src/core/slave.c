@@ -1,51 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "core/slave.h"
+#include "slave_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define WELCOME_TIMEOUT_NS (5 * NS_PER_S)
-#define SILENCE_FLOOR_NS (10 * NS_PER_S)
-#define SILENCE_ROUNDS 4           /* this many rounds without a word: the master is gone */
+#define HOLD_FLOOR_NS (10 * NS_PER_S)
 #define HOLD_ROUNDS 3              /* this many rounds without a map: holdover */
 #define MAP_AGE_FLOOR_NS (60 * NS_PER_S)
 #define MAP_AGE_ROUNDS 10          /* a map older than this was queued behind an outage */
 #define MAP_FUTURE_NS NS_PER_S
 #define REPORT_CORRECTION_NS NS_PER_MS /* a slew that a round is long for */
-
-/* One connection to a master; all zero without one. */
-struct session {
-    bool up, welcomed;
-    uint32_t peer;
-    char address[MACHINE_ADDRESS_SIZE];
-    char name[WIRE_NAME_SIZE];
-    uint8_t minor;
-    int64_t interval_ns;
-    int64_t heard_raw_ns; /* last word of the master */
-    uint32_t sequence;    /* of our frames */
-    uint32_t round;       /* of the newest CORRECT taken */
-    uint32_t correct_sequence;
-    int64_t correct_raw_ns;
-    uint32_t reply_sequence; /* last REPLY whose departure the kernel told */
-    int64_t reply_raw_ns;
-    uint8_t told_state;      /* the master knows; enum sync_state */
-    unsigned refused;
-};
-
-struct slave {
-    struct slave_config config;
-    struct discipline *discipline;
-    struct session session;
-    struct clock_status status; /* of the last tick */
-    uint8_t verdict;
-    uint16_t counted, present;
-    uint32_t round;
-    int64_t mapped_raw_ns;      /* when the last map came */
-    int64_t followed_total_ns;  /* A then */
-    bool report_due, foreign_due;
-    int64_t outstanding_ns;
-    double freq_ppb;            /* in force since the last tick: what it ordered */
-};
 
 struct slave *slave_new(const struct slave_config *config, const struct reading *now)
 {
@@ -84,39 +49,9 @@ int slave_resume(struct slave *slave, const struct discipline_memory *memory, bo
 void slave_configure(struct slave *slave, const struct slave_config *config)
 {
     slave->config.limits = config->limits;
+    slave->config.hello_time_ns = config->hello_time_ns;
+    slave->config.silence_ns = config->silence_ns;
     discipline_limit(slave->discipline, &config->limits);
-}
-
-static uint32_t next_sequence(struct slave *slave)
-{
-    if (++slave->session.sequence == 0)
-        slave->session.sequence = 1;
-    return slave->session.sequence;
-}
-
-static void say_hello(struct slave *slave, struct actions *actions)
-{
-    struct wire_frame frame = {.type = WIRE_HELLO, .sequence = next_sequence(slave)};
-    struct wire_hello *hello = &frame.hello;
-
-    hello->minor = WIRE_MINOR;
-    hello->kind = (uint8_t)slave->config.kind;
-    hello->state = (uint8_t)discipline_state(slave->discipline);
-    slave->session.told_state = hello->state;
-    hello->precision_ns = slave->config.precision_ns;
-    hello->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
-    memcpy(hello->id, slave->config.id, sizeof hello->id);
-    memcpy(hello->name, slave->config.name, sizeof hello->name);
-    memcpy(hello->group, slave->config.group, sizeof hello->group);
-    actions_send(actions, slave->session.peer, &frame);
-}
-
-static void say_bye(struct slave *slave, enum bye_reason reason, struct actions *actions)
-{
-    struct wire_frame frame = {.type = WIRE_BYE, .sequence = next_sequence(slave)};
-
-    frame.bye.reason = (uint8_t)reason;
-    actions_send(actions, slave->session.peer, &frame);
 }
 
 static struct note *note_master(const struct slave *slave, enum note_kind kind,
@@ -142,7 +77,7 @@ static void session_end(struct slave *slave, unsigned reason, struct actions *ac
 /* Says why, closes, and forgets the connection. */
 static void session_close(struct slave *slave, enum bye_reason reason, struct actions *actions)
 {
-    say_bye(slave, reason, actions);
+    slave_say_bye(slave, reason, actions);
     actions_add(actions, ACTION_CLOSE, slave->session.peer);
     session_end(slave, reason, actions);
 }
@@ -151,6 +86,7 @@ static void refuse(struct slave *slave, enum refusal refusal, struct actions *ac
 {
     struct note *note = note_master(slave, NOTE_FRAME_REFUSED, actions);
 
+    slave->refused[refusal]++;
     note->reason = refusal;
     note->count = ++slave->session.refused;
 }
@@ -161,14 +97,29 @@ static void refuse_peer(struct slave *slave, enum bye_reason reason, struct acti
     session_close(slave, reason, actions);
 }
 
+/* It is said again because the interval changed, and nothing else may. */
+static void take_change(struct slave *slave, const struct wire_welcome *welcome, int64_t raw_ns,
+                        struct actions *actions)
+{
+    struct session *session = &slave->session;
+
+    if (strcmp(welcome->name, session->name) != 0 ||
+        strcmp(welcome->group, slave->config.group) != 0 || welcome->minor != session->minor) {
+        refuse(slave, REFUSAL_CHANGED, actions);
+        return;
+    }
+    if (welcome->interval_ns != session->interval_ns)
+        slave->mapped_raw_ns = raw_ns; /* the map of a long round is not old in short ones */
+    session->interval_ns = welcome->interval_ns;
+}
+
 static void take_welcome(struct slave *slave, const struct wire_welcome *welcome, int64_t raw_ns,
                          struct actions *actions)
 {
     struct session *session = &slave->session;
 
-    if (session->welcomed) { /* said again because it changed */
-        session->interval_ns = welcome->interval_ns;
-        slave->mapped_raw_ns = raw_ns; /* the map of a long round is not old in short ones */
+    if (session->welcomed) {
+        take_change(slave, welcome, raw_ns, actions);
         return;
     }
     memcpy(session->name, welcome->name, sizeof session->name);
@@ -181,32 +132,6 @@ static void take_welcome(struct slave *slave, const struct wire_welcome *welcome
     session->minor = welcome->minor;
     session->interval_ns = welcome->interval_ns;
     note_master(slave, NOTE_MASTER_FOUND, actions);
-}
-
-static void answer_poll(struct slave *slave, const struct wire_poll *poll,
-                        const struct event *event, struct actions *actions)
-{
-    struct wire_frame frame = {.type = WIRE_REPLY, .sequence = next_sequence(slave)};
-    struct wire_reply *reply = &frame.reply;
-    int64_t bound_ns = discipline_bound(slave->discipline, &event->now);
-
-    reply->departure.sent = event->now;
-    reply->departure.prev_sequence = slave->session.reply_sequence;
-    reply->departure.prev_raw_ns = slave->session.reply_raw_ns;
-    reply->round = poll->round;
-    reply->exchange = poll->exchange;
-    reply->state = (uint8_t)discipline_state(slave->discipline);
-    slave->session.told_state = reply->state;
-    reply->source = (uint8_t)event->frame.source;
-    reply->epoch = discipline_epoch(slave->discipline);
-    reply->t1_raw_ns = poll->departure.sent.raw_ns;
-    reply->t2_raw_ns = event->frame.arrived.raw_ns;
-    reply->correct_sequence = slave->session.correct_sequence;
-    reply->correct_raw_ns = slave->session.correct_raw_ns;
-    reply->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
-    reply->bound_ns = bound_ns;
-    reply->offset_sd_ns = discipline_sd(slave->discipline, &event->now);
-    actions_send(actions, slave->session.peer, &frame);
 }
 
 static enum refusal check_correct(const struct slave *slave, const struct wire_correct *correct,
@@ -257,12 +182,21 @@ static enum refusal follow(struct slave *slave, const struct wire_correct *corre
                             .in = clock_verdict_is_in(correct->verdict),
                             .hands_off = correct->verdict == VERDICT_REFERENCE};
 
+    if (discipline_forbids(slave->discipline, &target, now))
+        return REFUSAL_PANIC;
     if (discipline_follow(slave->discipline, &target) < 0)
         return REFUSAL_MAP;
     slave->mapped_raw_ns = now->raw_ns;
     slave->followed_total_ns = now->total_ns;
     slave->report_due |= timestamp_abs(correct->correction_ns) > REPORT_CORRECTION_NS;
     return REFUSAL_NONE;
+}
+
+static void note_useless(struct slave *slave, int64_t raw_ns)
+{
+    if (!slave->session.useless)
+        slave->session.useless_raw_ns = raw_ns;
+    slave->session.useless = true;
 }
 
 static void take_correct(struct slave *slave, const struct wire_frame *frame,
@@ -275,9 +209,11 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
     if (refusal == REFUSAL_NONE && correct->has_map)
         refusal = follow(slave, correct, &event->now);
     if (refusal != REFUSAL_NONE) {
+        note_useless(slave, event->now.raw_ns);
         refuse(slave, refusal, actions);
         return;
     }
+    slave->session.useless = false;
     slave->session.correct_sequence = frame->sequence;
     slave->session.correct_raw_ns = event->frame.arrived.raw_ns;
     slave->session.round = slave->round = correct->round;
@@ -329,12 +265,17 @@ static void take_frame(struct slave *slave, const struct event *event, struct ac
         session_close(slave, faults & WIRE_FAULT_VERSION ? BYE_VERSION : BYE_PROTOCOL, actions);
         return;
     }
+    if (!wire_sequence_follows(slave->session.heard_sequence, frame.sequence)) {
+        refuse(slave, REFUSAL_SEQUENCE, actions);
+        return;
+    }
+    slave->session.heard_sequence = frame.sequence;
     if (frame.type == WIRE_BYE)
         take_bye(slave, &frame.bye, actions);
     else if (frame.type == WIRE_WELCOME)
         take_welcome(slave, &frame.welcome, event->now.raw_ns, actions);
     else if (frame.type == WIRE_POLL && slave->session.welcomed)
-        answer_poll(slave, &frame.poll, event, actions);
+        slave_say_reply(slave, &frame.poll, event, actions);
     else if (frame.type == WIRE_CORRECT && slave->session.welcomed)
         take_correct(slave, &frame, event, actions);
     else
@@ -346,28 +287,7 @@ static void take_up(struct slave *slave, const struct event *event, struct actio
     slave->session = (struct session){
         .up = true, .peer = event->peer, .heard_raw_ns = event->now.raw_ns};
     memcpy(slave->session.address, event->up.address, sizeof slave->session.address);
-    say_hello(slave, actions);
-}
-
-static void say_report(struct slave *slave, const struct discipline_outcome *outcome,
-                       struct actions *actions)
-{
-    struct wire_frame frame = {.type = WIRE_REPORT, .sequence = next_sequence(slave)};
-    struct wire_report *report = &frame.report;
-
-    report->departure.sent = slave->status.now;
-    report->round = slave->session.round;
-    report->state = (uint8_t)discipline_state(slave->discipline);
-    slave->session.told_state = report->state;
-    report->foreign = slave->foreign_due;
-    report->applied_ns = timestamp_clamp(slave->status.now.total_ns - slave->followed_total_ns,
-                                         TIMESTAMP_LIMIT_NS - 1);
-    report->slew_left_ns = slave->status.slew_left_ns;
-    report->freq_fs = wire_fs_from_ppb(slave->freq_ppb);
-    report->bound_ns = outcome->order.maxerror_ns;
-    actions_send(actions, slave->session.peer, &frame);
-    slave->report_due = false;
-    slave->foreign_due = false;
+    slave_say_hello(slave, actions);
 }
 
 /* Everything else can wait for the next REPLY. */
@@ -378,19 +298,23 @@ static bool has_news(const struct slave *slave)
             slave->session.told_state != (uint8_t)discipline_state(slave->discipline));
 }
 
-/* No word or no map for too long. */
+/* No word, or no map, or none of use for too long.  The last is a master whose rounds or samples
+ * this connection cannot make sense of any more; the next one begins afresh. */
 static void check_silence(struct slave *slave, int64_t raw_ns, struct actions *actions)
 {
-    struct session *session = &slave->session;
-    int64_t silence_ns = SILENCE_ROUNDS * session->interval_ns;
+    const struct session *session = &slave->session;
+    int64_t silence_ns = machine_silence(slave->config.silence_ns, session->interval_ns);
 
     if (session->welcomed && raw_ns - slave->mapped_raw_ns > HOLD_ROUNDS * session->interval_ns &&
-        raw_ns - slave->mapped_raw_ns > SILENCE_FLOOR_NS)
+        raw_ns - slave->mapped_raw_ns > HOLD_FLOOR_NS)
         discipline_hold(slave->discipline);
-    if (silence_ns < SILENCE_FLOOR_NS)
-        silence_ns = SILENCE_FLOOR_NS;
+    if (session->useless && raw_ns - session->useless_raw_ns > silence_ns) {
+        session_close(slave, BYE_PROTOCOL, actions);
+        return;
+    }
     if (!session->welcomed)
-        silence_ns = WELCOME_TIMEOUT_NS;
+        silence_ns = slave->config.hello_time_ns > 0 ? slave->config.hello_time_ns
+                                                     : WELCOME_TIMEOUT_NS;
     if (!session->up || raw_ns - session->heard_raw_ns <= silence_ns)
         return;
     if (!session->welcomed)
@@ -403,8 +327,10 @@ static void take_tick(struct slave *slave, const struct event *event, struct act
     struct discipline_outcome outcome;
 
     slave->status = event->tick;
-    if (event->tick.jumped && slave->session.up)
+    if (event->tick.jumped && slave->session.up) {
         slave->session.heard_raw_ns = event->now.raw_ns;
+        slave->session.useless = false;
+    }
     check_silence(slave, event->now.raw_ns, actions);
     discipline_tick(slave->discipline, &event->tick, &outcome);
     slave->outstanding_ns = outcome.outstanding_ns;
@@ -413,7 +339,7 @@ static void take_tick(struct slave *slave, const struct event *event, struct act
     actions_discipline(actions, &outcome, discipline_state(slave->discipline),
                        slave->config.limits.panic_threshold_ns);
     if (has_news(slave))
-        say_report(slave, &outcome, actions);
+        slave_say_report(slave, &outcome, actions);
 }
 
 /* For the next REPLY to carry. */
@@ -475,4 +401,5 @@ void slave_summary(const struct slave *slave, const struct reading *now, struct 
                                 .freq_ppb = slave->freq_ppb,
                                 .verdict = slave->verdict};
     memcpy(summary->name, slave->session.name, sizeof summary->name);
+    memcpy(summary->refused, slave->refused, sizeof summary->refused);
 }

@@ -310,6 +310,18 @@ int wire_frame_length(const uint8_t *bytes, size_t available, size_t *length)
     return 0;
 }
 
+uint32_t wire_next_sequence(uint32_t sequence)
+{
+    return sequence == UINT32_MAX ? 1 : sequence + 1;
+}
+
+bool wire_sequence_follows(uint32_t last, uint32_t sequence)
+{
+    uint32_t ahead = sequence - last;
+
+    return sequence != 0 && ahead != 0 && ahead <= INT32_MAX;
+}
+
 void wire_identify(const uint8_t bytes[WIRE_HEADER_SIZE], uint8_t *type, uint32_t *sequence)
 {
     struct cursor cursor = {.from = bytes, .size = WIRE_HEADER_SIZE};

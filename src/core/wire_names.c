@@ -61,7 +61,8 @@ const char *bye_reason_name(unsigned reason)
     static const char *const words[] = {
         [BYE_SHUTDOWN] = "shutdown", [BYE_RESTARTED] = "restarted", [BYE_FULL] = "full",
         [BYE_VERSION] = "version",   [BYE_GROUP] = "group",         [BYE_PROTOCOL] = "protocol",
-        [BYE_TIMEOUT] = "timeout",   [BYE_FLOOD] = "flood",         [BYE_NAME] = "name", [BYE_KEY] = "key",
+        [BYE_TIMEOUT] = "timeout",   [BYE_FLOOD] = "flood",         [BYE_NAME] = "name",
+        [BYE_KEY] = "key",
     };
 
     _Static_assert(COUNT(words) == BYE_COUNT_, "a word for every reason");

@@ -61,6 +61,8 @@ static const char *reason_clause(unsigned reason)
         return "it sent far more frames than the protocol needs";
     case BYE_NAME:
         return "another machine of the group has the same name; set a different `name`";
+    case BYE_KEY:
+        return "the key was withdrawn, or is not for a machine of that name";
     default:
         return "the connection broke";
     }
@@ -92,6 +94,12 @@ static void tell_slave(const struct note *note)
     }
 }
 
+/* What no honest peer sends; the rest comes of an outage or a restart. */
+static int level_of_refusal(unsigned refusal)
+{
+    return refusal <= REFUSAL_TURN || refusal >= REFUSAL_SEQUENCE ? LOG_WARNING : LOG_DEBUG;
+}
+
 static void tell_refused(const struct note *note)
 {
     struct journal_fields fields;
@@ -107,7 +115,7 @@ static void tell_refused(const struct note *note)
         return;
     }
     fields = fields_of(note, MESSAGE_FRAME_REFUSED);
-    journal_say(note->reason <= REFUSAL_TURN ? LOG_WARNING : LOG_DEBUG, &fields,
+    journal_say(level_of_refusal(note->reason), &fields,
                 "Refused a frame of %s%s%s%s: %s; %u refused on this connection so far.", who(note),
                 note->name[0] ? " (" : "", note->name[0] ? note->address : "",
                 note->name[0] ? ")" : "", refusal_name(note->reason), note->count);
@@ -174,6 +182,21 @@ static void tell_excluded(const struct note *note)
                     note->name, ST(note->offset_ns), T(note->limit_ns), note->count);
 }
 
+static void tell_jumped(const struct note *note)
+{
+    struct journal_fields fields = fields_of(note, MESSAGE_CLOCK_JUMPED);
+
+    if (note->count > 1)
+        journal_say(LOG_WARNING, &fields,
+                    "The oscillator of %s jumped %u times since that was said last: it is measured "
+                    "anew each time, and does not count meanwhile.",
+                    note->name, note->count);
+    else
+        journal_say(LOG_WARNING, &fields,
+                    "The oscillator of %s jumped (suspended or paused?): it is measured anew.",
+                    note->name);
+}
+
 static void tell_clock(const struct note *note)
 {
     struct journal_fields fields;
@@ -190,10 +213,7 @@ static void tell_clock(const struct note *note)
                     note->name, ST(note->offset_ns));
         break;
     case NOTE_CLOCK_JUMPED:
-        fields = fields_of(note, MESSAGE_CLOCK_JUMPED);
-        journal_say(LOG_WARNING, &fields,
-                    "The oscillator of %s jumped (suspended or paused?): it is measured anew.",
-                    note->name);
+        tell_jumped(note);
         break;
     default:
         break;

@@ -88,6 +88,9 @@ static const char *reason(const struct handshake *handshake, int error, char why
     case -EPROTO:
         snprintf(why, WHY_SIZE, "it does not speak TLS with a key as we do (no key there?)");
         break;
+    case -EPROTONOSUPPORT:
+        snprintf(why, WHY_SIZE, "this machine's crypto policy leaves nothing that both can speak");
+        break;
     case -ECONNRESET:
         snprintf(why, WHY_SIZE, "it closed the connection before it proved its key%s",
                  called ? " (no key there?)" : "");

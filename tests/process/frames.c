@@ -7,11 +7,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* One number follows the other, whatever the connection. */
 size_t frames_encode(const struct wire_frame *frame, uint8_t bytes[WIRE_FRAME_MAX])
 {
+    static uint32_t sequence;
+    struct wire_frame numbered = *frame;
     size_t length;
 
-    if (wire_encode(frame, bytes, &length) < 0)
+    numbered.sequence = sequence = wire_next_sequence(sequence);
+    if (wire_encode(&numbered, bytes, &length) < 0)
         harness_die("a %s frame that cannot be", wire_type_name(frame->type));
     return length;
 }
@@ -26,7 +30,7 @@ bool frames_send(struct tcp *tcp, const struct wire_frame *frame)
 
 struct wire_frame frames_hello(const char *name)
 {
-    struct wire_frame frame = {.type = WIRE_HELLO, .sequence = 1};
+    struct wire_frame frame = {.type = WIRE_HELLO};
 
     frame.hello.kind = CLOCK_KIND_EMULATED;
     frame.hello.precision_ns = 100;
@@ -39,7 +43,7 @@ struct wire_frame frames_hello(const char *name)
 
 struct wire_frame frames_welcome(const char *name)
 {
-    struct wire_frame frame = {.type = WIRE_WELCOME, .sequence = 1};
+    struct wire_frame frame = {.type = WIRE_WELCOME};
 
     frame.welcome.exchanges = 1;
     frame.welcome.interval_ns = 500 * NS_PER_MS;
@@ -50,7 +54,7 @@ struct wire_frame frames_welcome(const char *name)
 
 struct wire_frame frames_report(void)
 {
-    return (struct wire_frame){.type = WIRE_REPORT, .sequence = 2};
+    return (struct wire_frame){.type = WIRE_REPORT};
 }
 
 static size_t take(const uint8_t *bytes, size_t available, struct hearing *hearing)

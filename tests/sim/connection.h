@@ -27,6 +27,7 @@ struct channel {
     struct item *items; /* a ring */
     size_t first, arrived, count, capacity;
     int64_t last_ns;    /* when the last item comes */
+    int64_t left_ns;    /* when the last frame left the other end */
     bool timed_out;     /* the other end will learn that nothing gets through */
 };
 

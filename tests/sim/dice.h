@@ -25,6 +25,7 @@ enum dice_use {
     DICE_DOWN,
     DICE_CONNECT,
     DICE_LIE,
+    DICE_SEAL,
 };
 
 struct dice dice_new(uint64_t seed, enum dice_use use, uint64_t index);

@@ -22,6 +22,7 @@ enum happening_kind {
     HAPPENS_LINKED,  /* ... and succeeds */
     HAPPENS_ARRIVAL, /* the next thing on a connection reaches `end` */
     HAPPENS_HANDLING, /* ... and is read by the daemon there */
+    HAPPENS_DEPARTURE, /* a stamp that is told later: frame number `generation` leaves `end` */
     HAPPENS_TIMEOUT, /* TCP gives up at `end` */
 };
 
@@ -30,7 +31,7 @@ struct happening {
     uint64_t order;
     struct connection *connection;
     uint32_t generation; /* of the node's daemon, or of its timer; else 0 */
-    uint16_t index;      /* node or scenario's event */
+    uint16_t index;      /* node, scenario's event, or a frame's type */
     uint8_t kind;        /* enum happening_kind */
     uint8_t end;
 };

@@ -25,18 +25,56 @@ static void report_sent(struct world *world, struct node *node, const struct act
     node_handle(node, &event, world->now_ns);
 }
 
+/* When what is written now leaves, and the instant that is told as that later; INT64_MAX: none
+ * is, since it leaves at once or nobody looks. */
+static int64_t leave(struct world *world, struct node *node, struct connection *connection, int to,
+                     int64_t *told_ns)
+{
+    const struct scenario_path *path = &world->scenario->path;
+    struct channel *channel = &connection->to[to];
+    int64_t sealed_ns = world->now_ns + net_seal_ns(world, node);
+    int64_t left_ns = sealed_ns + net_wake_ns(world, node);
+
+    if (left_ns < channel->left_ns)
+        left_ns = channel->left_ns;
+    channel->left_ns = left_ns;
+    *told_ns = path->own_stamps ? sealed_ns : left_ns;
+    if (path->inside || left_ns == world->now_ns)
+        *told_ns = INT64_MAX;
+    return left_ns;
+}
+
+void life_departed(struct world *world, struct connection *connection, int end, uint8_t type,
+                   uint32_t sequence)
+{
+    struct node *node = net_node(world, connection, end);
+    struct event event = {.kind = EVENT_STAMPED};
+
+    if (!connection->open[end] || !node_runs(node))
+        return;
+    event.peer = end == END_MASTER ? connection->slot : 0;
+    event.sent.type = type;
+    event.sent.sequence = sequence;
+    event.sent.raw_ns = node_stamp(node, world->now_ns).raw_ns;
+    life_dispatch(world, node, &event);
+}
+
 static void perform_send(struct world *world, struct node *node, const struct action *action)
 {
     struct connection *connection = net_find(world, node->index, action->peer);
+    int to = node->index == 0 ? END_SLAVE : END_MASTER;
     struct reading stamp = {0};
     struct wire_frame frame;
     struct item *item;
     unsigned faults;
+    uint32_t sequence;
+    int64_t told_ns;
+    uint8_t type;
     bool full;
 
     assert(connection);
-    item =
-        net_send(world, connection, node->index == 0 ? END_SLAVE : END_MASTER, ITEM_FRAME, &full);
+    item = net_send(world, connection, to, ITEM_FRAME, leave(world, node, connection, to, &told_ns),
+                    &full);
     if (full)
         return;
     if (action->send.stamped)
@@ -56,6 +94,10 @@ static void perform_send(struct world *world, struct node *node, const struct ac
         wire_decode(action->send.bytes, action->send.length, WIRE_MINOR, &frame, &faults) == 0)
         truth_verdict(world->truth, connection->node, &frame.correct);
     report_sent(world, node, action, stamp.raw_ns);
+    if (told_ns == INT64_MAX)
+        return;
+    wire_identify(action->send.bytes, &type, &sequence);
+    world_plan_departure(world, told_ns, connection, !to, type, sequence);
 }
 
 static void perform_close(struct world *world, const struct node *node, uint32_t peer)
@@ -217,7 +259,7 @@ static void link_master(struct world *world, struct connection *connection)
     while (event.peer < sizeof world->slots / sizeof world->slots[0] && world->slots[event.peer])
         event.peer++;
     if (!master->master || event.peer == sizeof world->slots / sizeof world->slots[0]) {
-        (void)net_send(world, connection, END_SLAVE, ITEM_CLOSE, &full);
+        (void)net_send(world, connection, END_SLAVE, ITEM_CLOSE, world->now_ns, &full);
         return;
     }
     world->slots[event.peer] = connection;
@@ -258,7 +300,7 @@ void life_handle(struct world *world, struct connection *connection, int end)
     }
     if (!connection->open[end]) { /* a reset is the answer */
         if (connection->open[!end])
-            (void)net_send(world, connection, !end, ITEM_CLOSE, &full);
+            (void)net_send(world, connection, !end, ITEM_CLOSE, world->now_ns, &full);
         return;
     }
     event.peer = end == END_MASTER ? connection->slot : 0;

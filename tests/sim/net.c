@@ -56,13 +56,48 @@ static void give_up(struct world *world, struct connection *connection, int end)
     world_plan_end(world, world->now_ns + PATH_USER_TIMEOUT_NS, HAPPENS_TIMEOUT, connection, end);
 }
 
+static int64_t jitter(struct node *node, int64_t mean_ns)
+{
+    return mean_ns > 0 ? llround(dice_exponential(&node->seal_dice, (double)mean_ns)) : 0;
+}
+
+int64_t net_seal_ns(const struct world *world, struct node *node)
+{
+    const struct scenario_path *path = &world->scenario->path;
+
+    return path->seal_ns + jitter(node, path->seal_jitter_ns);
+}
+
+int64_t net_wake_ns(const struct world *world, struct node *node)
+{
+    return jitter(node, world->scenario->path.wake_ns);
+}
+
+/* From a frame's arrival to its stamp. */
+static int64_t stamp_delay(const struct world *world, struct node *node)
+{
+    const struct scenario_path *path = &world->scenario->path;
+
+    if (path->inside)
+        return net_wake_ns(world, node) + net_seal_ns(world, node);
+    return path->own_stamps ? net_wake_ns(world, node) : 0;
+}
+
+/* From its stamp to the program's look at it. */
+static int64_t handling_delay(const struct world *world, struct node *node)
+{
+    const struct scenario_path *path = &world->scenario->path;
+
+    return path->turnaround_ns + (path->inside ? 0 : net_seal_ns(world, node));
+}
+
 struct item *net_send(struct world *world, struct connection *connection, int end,
-                      enum item_kind kind, bool *full)
+                      enum item_kind kind, int64_t at_ns, bool *full)
 {
     struct channel *channel = &connection->to[end];
-    int64_t at_ns = path_cross(path_to(world, connection, end), world->now_ns);
     struct item *item;
 
+    at_ns = path_cross(path_to(world, connection, end), at_ns);
     *full = kind == ITEM_FRAME && channel->count >= CHANNEL_ITEMS_MAX;
     if (*full)
         return NULL;
@@ -75,6 +110,8 @@ struct item *net_send(struct world *world, struct connection *connection, int en
         world->lost = true;
         return NULL;
     }
+    if (kind == ITEM_FRAME)
+        at_ns += stamp_delay(world, net_node(world, connection, end));
     if (at_ns < channel->last_ns)
         at_ns = channel->last_ns;
     channel->last_ns = at_ns;
@@ -103,7 +140,7 @@ void net_close(struct world *world, struct connection *connection, int end, bool
     if (end == END_MASTER)
         world->slots[connection->slot] = NULL;
     if (!mute)
-        (void)net_send(world, connection, !end, ITEM_CLOSE, &full);
+        (void)net_send(world, connection, !end, ITEM_CLOSE, world->now_ns, &full);
     if (end == END_SLAVE && slave->connection == connection) {
         slave->connection = NULL;
         if (world->now_ns - connection->since_ns >= STEADY_NS)
@@ -168,7 +205,7 @@ bool net_link(struct world *world, struct connection *connection)
         return false;
     connection->since_ns = world->now_ns;
     connection->open[END_SLAVE] = true;
-    (void)net_send(world, connection, END_MASTER, ITEM_UP, &full);
+    (void)net_send(world, connection, END_MASTER, ITEM_UP, world->now_ns, &full);
     return true;
 }
 
@@ -186,11 +223,11 @@ void net_arrive(struct world *world, struct connection *connection, int end)
         return;
     }
     item = channel_arrive(&connection->to[end]);
-    item->source = STAMP_KERNEL;
+    item->source =
+        world->scenario->path.own_stamps || world->scenario->path.inside ? STAMP_USER : STAMP_KERNEL;
     if (item->kind == ITEM_FRAME)
         item->arrived = node_stamp(node, now_ns);
-    world_plan_end(world, now_ns + world->scenario->path.turnaround_ns, HAPPENS_HANDLING,
-                   connection, end);
+    world_plan_end(world, now_ns + handling_delay(world, node), HAPPENS_HANDLING, connection, end);
 }
 
 /* Whoever says nothing learns from the keepalive, whoever speaks from the user timeout. */

@@ -104,6 +104,7 @@ void node_init(struct node *node, unsigned index, const struct scenario *scenari
     node->timer_dice = dice_new(seed, DICE_TIMER, index);
     node->connect_dice = dice_new(seed, DICE_CONNECT, index);
     node->lie_dice = dice_new(seed, DICE_LIE, index);
+    node->seal_dice = dice_new(seed, DICE_SEAL, index);
 }
 
 static void drop_daemon(struct node *node)

@@ -58,7 +58,7 @@ struct node {
 
     struct path up, down;
     int64_t stamp_ns; /* RAW of the last stamp: they never run back */
-    struct dice stamp_dice, timer_dice, connect_dice, lie_dice;
+    struct dice stamp_dice, timer_dice, connect_dice, lie_dice, seal_dice;
 };
 
 /* The machine boots at true time 0, its clock offset_ns off. */

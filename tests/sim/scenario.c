@@ -14,7 +14,8 @@ static const char *const groups[] = {"clock", "path", "limits", "events", "expec
 static const char *const delay_words[] = {"base",         "queue", "stall_chance", "stall",
                                           "burst_chance", "burst", "burst_queue",  "up",
                                           "down",         NULL};
-static const char *const path_words[] = {"turnaround", "up", "down", NULL};
+static const char *const path_words[] = {"turnaround", "seal",   "seal_jitter", "wake", "own_stamps",
+                                         "inside",     "up",     "down",        NULL};
 
 /* What is said of the path as a whole holds for both directions; what is said of one wins. */
 static int take_path(const struct scenario_reader *reader, const config_setting_t *path)

@@ -31,6 +31,11 @@ struct scenario_path {
     struct scenario_delay up;   /* slave to master */
     struct scenario_delay down; /* master to slave */
     int64_t turnaround_ns;      /* a node's time between a frame's arrival and its answer */
+    int64_t seal_ns;            /* for a frame's encryption, and for its decryption, at least ... */
+    int64_t seal_jitter_ns;     /* ... and the mean of what that takes longer */
+    int64_t wake_ns;            /* mean, from the wire to this node's program and back */
+    bool own_stamps;            /* the program's, outside the encryption, not the kernel's: ... */
+    bool inside;                /* ... or from within it, and nobody tells of a departure later */
 };
 
 /* One value for each of the first `count` nodes. */

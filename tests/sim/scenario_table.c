@@ -34,6 +34,11 @@ const struct scenario_key scenario_keys_clock[] = {
 
 const struct scenario_key scenario_keys_path[] = {
     {"turnaround", OF(scenario_path, turnaround_ns), 0, S, KEY_DURATION, 0},
+    {"seal", OF(scenario_path, seal_ns), 0, S, KEY_DURATION, 0},
+    {"seal_jitter", OF(scenario_path, seal_jitter_ns), 0, S, KEY_DURATION, 0},
+    {"wake", OF(scenario_path, wake_ns), 0, S, KEY_DURATION, 0},
+    {"own_stamps", OF(scenario_path, own_stamps), 0, 1, KEY_FLAG, 0},
+    {"inside", OF(scenario_path, inside), 0, 1, KEY_FLAG, 0},
     {NULL, 0, 0, 0, KEY_FLAG, 0},
 };
 

@@ -119,6 +119,10 @@ static void happen_on_connection(struct world *world, const struct happening *ha
     case HAPPENS_HANDLING:
         life_handle(world, connection, happening->end);
         break;
+    case HAPPENS_DEPARTURE:
+        life_departed(world, connection, happening->end, (uint8_t)happening->index,
+                      happening->generation);
+        break;
     case HAPPENS_TIMEOUT:
         life_down(world, connection, happening->end);
         break;
@@ -161,13 +165,13 @@ static void happen_at_node(struct world *world, const struct happening *happenin
 /* A machine that sleeps does everything when it is awake again. */
 static bool sleeps_through(struct world *world, const struct happening *happening)
 {
-    const struct node *node = &world->nodes[happening->index];
+    const struct node *node = happening->connection
+                                  ? net_node(world, happening->connection, happening->end)
+                                  : &world->nodes[happening->index];
     struct happening later = *happening;
 
     if (happening->kind == HAPPENS_ARRIVAL)
         return false;
-    if (happening->connection)
-        node = net_node(world, happening->connection, happening->end);
     if (world->now_ns >= node->asleep_until_ns)
         return false;
     later.at_ns = node->asleep_until_ns + 1;

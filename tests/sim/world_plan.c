@@ -15,6 +15,18 @@ void world_plan(struct world *world, int64_t at_ns, enum happening_kind kind, un
                                    .generation = generation});
 }
 
+void world_plan_departure(struct world *world, int64_t at_ns, struct connection *connection,
+                          int end, uint8_t type, uint32_t sequence)
+{
+    connection->pending++;
+    push(world, (struct happening){.at_ns = at_ns,
+                                   .kind = HAPPENS_DEPARTURE,
+                                   .index = type,
+                                   .generation = sequence,
+                                   .connection = connection,
+                                   .end = (uint8_t)end});
+}
+
 void world_plan_end(struct world *world, int64_t at_ns, enum happening_kind kind,
                     struct connection *connection, int end)
 {

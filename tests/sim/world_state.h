@@ -28,14 +28,20 @@ void world_plan(struct world *world, int64_t at_ns, enum happening_kind kind, un
                 uint32_t generation);
 void world_plan_end(struct world *world, int64_t at_ns, enum happening_kind kind,
                     struct connection *connection, int end);
+void world_plan_departure(struct world *world, int64_t at_ns, struct connection *connection,
+                          int end, uint8_t type, uint32_t sequence);
 
 /* net.c: what crosses. */
 struct connection *net_find(struct world *world, unsigned node, uint32_t peer);
 struct node *net_node(struct world *world, const struct connection *connection, int end);
-/* Puts an item on its way to `end`; NULL if it never gets there (or does not fit:
- * *full). */
+/* Puts an item on its way to `end`, to leave then; NULL if it never gets there (or does not
+ * fit: *full). */
 struct item *net_send(struct world *world, struct connection *connection, int end,
-                      enum item_kind kind, bool *full);
+                      enum item_kind kind, int64_t at_ns, bool *full);
+/* How long a node's frame is encrypted or decrypted, and then is on its way from the program to
+ * the wire or back. */
+int64_t net_seal_ns(const struct world *world, struct node *node);
+int64_t net_wake_ns(const struct world *world, struct node *node);
 /* This end is no more: the other will learn it, unless `mute`. */
 void net_close(struct world *world, struct connection *connection, int end, bool mute);
 /* A slave's connector. */
@@ -59,6 +65,9 @@ void life_tick(struct world *world, struct node *node);
 void life_wake(struct world *world, struct node *node);
 void life_handle(struct world *world, struct connection *connection, int end);
 void life_down(struct world *world, struct connection *connection, int end);
+/* EVENT_STAMPED. */
+void life_departed(struct world *world, struct connection *connection, int end, uint8_t type,
+                   uint32_t sequence);
 
 /* fate.c: the scenario's events. */
 void fate_strike(struct world *world, unsigned event);

@@ -11,7 +11,6 @@
 
 #define MASTER_END 0
 #define SLAVE_END 1
-#define BOOT_NS (INT64_C(1700000000) * NS_PER_S) /* what all clocks shall show at true time 0 */
 #define RECONNECT_NS NS_PER_S
 #define KERNEL_SLEW_NS 5e8
 
@@ -158,12 +157,15 @@ static void send_frame(struct group *group, unsigned node, const struct action *
         assert_int_equal(wire_stamp(happening->bytes, happening->length, &now, STAMP_USER), 0);
     assert_int_equal(
         wire_decode(happening->bytes, happening->length, WIRE_MINOR, &frame, &faults), 0);
+    if (group->forge) {
+        group->forge(group, node, &frame);
+        assert_int_equal(wire_encode(&frame, happening->bytes, &happening->length), 0);
+    }
     if (frame.type == WIRE_CORRECT)
         group->nodes[connection->node].told = frame.correct;
     if (!action->send.stamped)
         return;
-    sent.sent.sequence = frame.sequence;
-    sent.sent.type = frame.type;
+    wire_identify(action->send.bytes, &sent.sent.type, &sent.sent.sequence);
     sent.sent.raw_ns = now.raw_ns;
     sent.now = group_reading(group, node);
     if (node == 0)
@@ -263,6 +265,8 @@ static void connect_slave(struct group *group, unsigned node)
     *connection = (struct group_connection){
         .node = node, .slot = event.peer, .open = {true, true}};
     memcpy(event.up.address, "192.0.2.1", sizeof "192.0.2.1");
+    if (group->own_keys)
+        memcpy(event.up.owner, group->nodes[node].name, sizeof event.up.owner);
     handle(group, 0, &event);
     event.peer = 0;
     handle(group, node, &event);
@@ -393,21 +397,6 @@ void group_init(struct group *group, unsigned count)
         plan(group, (int64_t)(i + 1) * 37 * NS_PER_MS, HAPPENS_TICK, i);
     }
     memcpy(group->config.name, group->nodes[0].name, sizeof group->config.name);
-}
-
-void group_clock(struct group *group, unsigned node, int64_t offset_ns, double raw_ppm)
-{
-    int64_t raw_ns = (int64_t)(node + 1) * 12345 * NS_PER_S + (int64_t)node * 271828183;
-
-    group->nodes[node].clock = (struct model_clock){.true_ns = group->now_ns,
-                                                    .raw_ns = raw_ns,
-                                                    .raw_ppm = raw_ppm,
-                                                    .total_raw_ns = raw_ns,
-                                                    .second_raw_ns = raw_ns + NS_PER_S};
-    group->nodes[node].clock.total_ns = BOOT_NS + group->now_ns + offset_ns - raw_ns;
-    group->nodes[node].seen_ns = 0;
-    group->nodes[node].start_ns = group->now_ns;
-    group->nodes[node].offset_ns = offset_ns;
 }
 
 void group_free(struct group *group)

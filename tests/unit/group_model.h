@@ -20,7 +20,7 @@
 #include "model_clock.h"
 
 #define GROUP_NODES_MAX 12
-#define GROUP_CONNECTIONS_MAX 128
+#define GROUP_CONNECTIONS_MAX 1024
 
 struct group_node {
     char name[WIRE_NAME_SIZE];
@@ -64,6 +64,7 @@ struct group {
     struct master_config config; /* of the master; its name is the first node's */
     struct group_node nodes[GROUP_NODES_MAX];
     unsigned count;
+    bool own_keys; /* each slave has a key of its own */
     struct group_connection connections[GROUP_CONNECTIONS_MAX];
     unsigned connection_count;
     struct group_happening *queue;
@@ -74,6 +75,8 @@ struct group {
     unsigned refused[REFUSAL_COUNT_];    /* by all, by reason */
     void (*watch)(struct group *group, void *context); /* after each tick, if set */
     void *watch_context;
+    /* What this node's frame says instead, as it leaves, if set. */
+    void (*forge)(struct group *group, unsigned node, struct wire_frame *frame);
 };
 
 /* A group whose clocks are right and exact; nothing runs yet. */

@@ -9,7 +9,22 @@
 
 #include <cmocka.h>
 
-#define TRUTH_NS (INT64_C(1700000000) * NS_PER_S)
+#define TRUTH_NS (INT64_C(1700000000) * NS_PER_S) /* what all clocks shall show at true time 0 */
+
+void group_clock(struct group *group, unsigned node, int64_t offset_ns, double raw_ppm)
+{
+    int64_t raw_ns = (int64_t)(node + 1) * 12345 * NS_PER_S + (int64_t)node * 271828183;
+
+    group->nodes[node].clock = (struct model_clock){.true_ns = group->now_ns,
+                                                    .raw_ns = raw_ns,
+                                                    .raw_ppm = raw_ppm,
+                                                    .total_raw_ns = raw_ns,
+                                                    .second_raw_ns = raw_ns + NS_PER_S};
+    group->nodes[node].clock.total_ns = TRUTH_NS + group->now_ns + offset_ns - raw_ns;
+    group->nodes[node].seen_ns = 0;
+    group->nodes[node].start_ns = group->now_ns;
+    group->nodes[node].offset_ns = offset_ns;
+}
 
 void group_five(struct group *group)
 {

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -134,10 +135,12 @@ static void wake_until_idle(struct life *life)
 static void up(struct life *life, uint32_t peer)
 {
     struct acquaintance *other = &life->others[peer];
+    char owner[WIRE_NAME_SIZE];
 
     other->welcomed = false;
     other->poll_count = 0;
-    probe_up(&life->probe, peer);
+    snprintf(owner, sizeof owner, "node%" PRIu64, dice_below(&life->dice, LIFE_PEERS));
+    probe_up_as(&life->probe, peer, life_chance(&life->dice, 20) ? owner : "");
     life_event(life, NULL);
 }
 

@@ -109,7 +109,7 @@ static void say(struct life *life, uint32_t peer, const struct wire_frame *frame
 
 static void say_hello(struct life *life, uint32_t peer)
 {
-    struct wire_frame frame = {.type = WIRE_HELLO, .sequence = 1};
+    struct wire_frame frame = {.type = WIRE_HELLO, .sequence = ++life->others[peer].sequence};
 
     frame.hello.kind = (uint8_t)(life_chance(&life->dice, 95) ? CLOCK_KIND_KERNEL
                                                               : CLOCK_KIND_OBSERVED);
@@ -264,6 +264,8 @@ void life_babble(struct life *life)
     if (life_chance(dice, 50))
         type = life->probe.master ? WIRE_REPLY : WIRE_CORRECT;
     wire_frame_any(dice, type, &frame);
+    if (life_chance(dice, 90))
+        frame.sequence = ++life->others[peer].sequence;
     if (life_chance(dice, 90))
         make_likely(life, &life->others[peer], &frame);
     assert_int_equal(wire_encode(&frame, bytes, &length), 0);

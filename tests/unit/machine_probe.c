@@ -148,9 +148,15 @@ void probe_tick_status(struct probe *probe, const struct clock_status *status)
 
 void probe_up(struct probe *probe, uint32_t peer)
 {
+    probe_up_as(probe, peer, "");
+}
+
+void probe_up_as(struct probe *probe, uint32_t peer, const char *owner)
+{
     struct event event = {.kind = EVENT_UP, .peer = peer};
 
     memcpy(event.up.address, "192.0.2.1", sizeof "192.0.2.1");
+    strncpy(event.up.owner, owner, sizeof event.up.owner - 1);
     probe->open[peer] = true;
     feed(probe, &event);
 }
@@ -196,7 +202,9 @@ void probe_frame(struct probe *probe, uint32_t peer, struct wire_frame frame)
     uint8_t bytes[WIRE_FRAME_MAX];
     size_t length;
 
-    if (!frame.sequence)
+    if (frame.sequence)
+        probe->sequence = frame.sequence;
+    else
         frame.sequence = ++probe->sequence;
     assert_int_equal(wire_encode(&frame, bytes, &length), 0);
     probe_bytes(probe, peer, bytes, length);

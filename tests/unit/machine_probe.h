@@ -37,6 +37,8 @@ void probe_wake(struct probe *probe);
 void probe_tick(struct probe *probe);
 void probe_tick_status(struct probe *probe, const struct clock_status *status);
 void probe_up(struct probe *probe, uint32_t peer);
+/* With a key of its own. */
+void probe_up_as(struct probe *probe, uint32_t peer, const char *owner);
 void probe_down(struct probe *probe, uint32_t peer, unsigned reason);
 void probe_stop(struct probe *probe);
 /* What the kernel says of a frame that left. */

@@ -259,7 +259,8 @@ static void test_like_a_plain_table(void **state)
     for (unsigned n = 0; n < 200000; n++) {
         const size_t i = dice_below(&dice, 2) ? dice_below(&dice, ADDRESSES) : dice_below(&dice, 5);
         /* Quarters of a connection are exact in a double. */
-        const double level = model[i].level + (double)((now_us - model[i].since_us) / 62500) / 4;
+        const uint64_t quarters = (now_us - model[i].since_us) / 62500;
+        const double level = model[i].level + (double)quarters / 4;
         const bool admitted = level >= 1;
         char text[64];
 
@@ -288,7 +289,7 @@ static void test_crowds(void **state)
     for (unsigned n = 0; n < 300000; n++) {
         uint8_t bytes[16] = {10};
         struct sockaddr_storage address;
-        const uint64_t number = dice_below(&dice, 3 * GUARD_PLACES);
+        const uint64_t number = dice_below(&dice, UINT64_C(3) * GUARD_PLACES);
 
         bytes[1] = (uint8_t)(number >> 8);
         bytes[2] = (uint8_t)number;

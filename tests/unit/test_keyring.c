@@ -166,14 +166,15 @@ static void test_refuses_weak_keys(void **state)
 
 static void test_refuses_too_much(void **state)
 {
-    char *text = calloc(1, KEYRING_FILE_MAX + 1);
+    static const char line[] = "one " KEY_A;
+    char *text = malloc(KEYRING_FILE_MAX + 1);
     struct keyring *ring;
     char error[KEYRING_ERROR_SIZE];
 
     (void)state;
     assert_non_null(text);
     memset(text, '\n', KEYRING_FILE_MAX + 1);
-    memcpy(text, "one " KEY_A, strlen("one " KEY_A));
+    memcpy(text, line, sizeof line - 1);
     expect_refused(text, KEYRING_FILE_MAX + 1, "k: found 4194305 bytes");
     ring = parse_bytes(text, KEYRING_FILE_MAX, error);
     assert_non_null(ring);
@@ -272,7 +273,7 @@ static void test_finds_among_many(void **state)
 
         assert_dice(&dice, keyring_find(ring, key->identity) == key);
     }
-    (void)snprintf(identity, sizeof identity, "id%u", KEYS);
+    (void)snprintf(identity, sizeof identity, "id%d", KEYS);
     assert_null(keyring_find(ring, identity));
     assert_null(keyring_find(ring, "id"));
     assert_null(keyring_find(ring, ""));

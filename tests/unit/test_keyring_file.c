@@ -384,21 +384,23 @@ static void mapping_flags(const void *address, char *flags, size_t size)
     assert_true(flags[0] != '\0');
 }
 
-static void test_memory_is_not_dumped(void **state)
+/* Locked as far as a page of the test's own can be: limits and sanitizers may forbid it. */
+static void test_memory_is_not_dumped_nor_swapped(void **state)
 {
-    char said[KEYRING_ERROR_SIZE], flags[512];
+    char said[KEYRING_ERROR_SIZE], flags[512], own[512];
     struct keyring *ring = NULL;
-    void *page;
+    char *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     (void)state;
+    assert_true(page != MAP_FAILED);
+    (void)mlock(page, 1);
+    mapping_flags(page, own, sizeof own);
+    assert_null(strstr(own, " dd"));
     assert_int_equal(chmod(bench.path, 0600), 0);
     assert_int_equal(keyring_load(bench.path, &ring, said), 0);
     mapping_flags(keyring_at(ring, 0), flags, sizeof flags);
     assert_non_null(strstr(flags, " dd"));
-    page = mmap(NULL, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(page != MAP_FAILED);
-    if (mlock(page, 1) == 0)
-        assert_non_null(strstr(flags, " lo"));
+    assert_true(strstr(flags, " lo") || !strstr(own, " lo"));
     assert_int_equal(munmap(page, 1), 0);
     keyring_free(ring);
 }
@@ -416,7 +418,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_is_wiped, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_memory_is_not_dumped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory_is_not_dumped_nor_swapped, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

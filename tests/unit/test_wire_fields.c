@@ -359,7 +359,8 @@ static void every_value_has_its_word(void **state)
                                     "noisy",  "far",      "fast",      "suspended",
                                     "silent", "observer", "no-quorum", NULL};
     const char *const reasons[] = {"shutdown", "restarted", "full",  "version", "group",
-                                   "protocol", "timeout",   "flood", "name",    NULL};
+                                   "protocol", "timeout",   "flood", "name",    "key",
+                                   NULL};
 
     words_in_order(wire_type_name, WIRE_HELLO, types);
     words_in_order(sync_state_name, SYNC_UNSYNCHRONISED, states);

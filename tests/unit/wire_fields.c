@@ -95,7 +95,7 @@ const struct wire_field wire_fields[] = {
     NUMBER(WIRE_REPORT, 64, report.freq_fs, -FREQ, FREQ),
     NUMBER(WIRE_REPORT, 72, report.bound_ns, 0, INT64_MAX),
 
-    NUMBER(WIRE_BYE, 8, bye.reason, 1, 9),
+    NUMBER(WIRE_BYE, 8, bye.reason, 1, 10),
 };
 
 const size_t wire_fields_count = sizeof(wire_fields) / sizeof(wire_fields[0]);
