@@ -21,7 +21,7 @@ struct place {
 
 struct guard {
     struct guard_rules rules;
-    uint64_t factors[5];
+    uint64_t factors[3];
     uint16_t chains[CHAINS];
     uint16_t newest, oldest;
     uint16_t used;
@@ -63,15 +63,15 @@ void guard_rule(struct guard *guard, const struct guard_rules *rules)
     guard->rules = *rules;
 }
 
-/* h(x) = (a0 + a1 x1 + ... + a4 x4) mod 2^64 >> (64 - HASH_BITS), the x of 32 bits, the a random:
+/* h(x) = (a0 + a1 x1 + a2 x2) mod 2^64 >> (64 - HASH_BITS), the x of 32 bits, the a random:
  * whichever two blocks somebody picks, they meet in one chain with a chance of 1 in CHAINS. */
 static uint16_t *chain_of(struct guard *guard, const struct prefix *block)
 {
-    uint32_t words[4] = {0, 0, block->family};
+    uint32_t words[2];
     uint64_t sum = guard->factors[0];
 
-    memcpy(words, block->bytes, 8);
-    for (size_t i = 0; i < 4; i++)
+    memcpy(words, block->bytes, sizeof words);
+    for (size_t i = 0; i < 2; i++)
         sum += guard->factors[i + 1] * words[i];
     return &guard->chains[sum >> (64 - HASH_BITS)];
 }

@@ -93,19 +93,20 @@ static int complain_with_command(int error, char line[KEYRING_ERROR_SIZE], const
 
 static bool is_our_group(gid_t group)
 {
-    gid_t *groups;
-    int count;
-    bool ours = group == 0 || group == getegid() || group == getgid();
+    const int most = getgroups(0, NULL);
+    gid_t *groups = calloc(most > 0 ? (size_t)most : 1, sizeof *groups);
+    const int count = groups ? getgroups(most, groups) : 0;
+    bool ours = group == getegid();
 
-    count = ours ? 0 : getgroups(0, NULL);
-    if (ours || count <= 0)
-        return ours || group == keyring_file_group();
-    groups = calloc((size_t)count, sizeof *groups);
-    count = groups ? getgroups(count, groups) : 0;
     for (int i = 0; i < count && !ours; i++)
         ours = groups[i] == group;
     free(groups);
-    return ours || group == keyring_file_group();
+    return ours;
+}
+
+static bool may_read(gid_t group)
+{
+    return group == 0 || is_our_group(group) || group == keyring_file_group();
 }
 
 static int check_rights(const char *path, const struct stat *status, char line[KEYRING_ERROR_SIZE])
@@ -122,7 +123,7 @@ static int check_rights(const char *path, const struct stat *status, char line[K
     else if (mode & (S_IWGRP | S_IXGRP))
         (void)snprintf(found, sizeof found, "mode %04o, by which its group may do more than read",
                        (unsigned)mode);
-    else if ((mode & S_IRGRP) && !is_our_group(status->st_gid))
+    else if ((mode & S_IRGRP) && !may_read(status->st_gid))
         (void)snprintf(found, sizeof found, "mode %04o and group %u, which could read it",
                        (unsigned)mode, (unsigned)status->st_gid);
     else

@@ -50,10 +50,10 @@ static bool cut(uint8_t bytes[16], unsigned bits)
     return any;
 }
 
+/* Whose bytes begin so has at least MAPPED_BITS: others are cut before. */
 static void unmap(struct prefix *prefix)
 {
-    if (prefix->family != AF_INET6 || prefix->bits < MAPPED_BITS ||
-        memcmp(prefix->bytes, mapped, sizeof mapped) != 0)
+    if (prefix->family != AF_INET6 || memcmp(prefix->bytes, mapped, sizeof mapped) != 0)
         return;
     memmove(prefix->bytes, prefix->bytes + sizeof mapped, 4);
     memset(prefix->bytes + 4, 0, 12);

@@ -141,6 +141,7 @@ static void test_creates(void **state)
     assert_string_equal(keyring_at(ring, 0)->name, "");
     assert_int_equal(strlen(keyring_at(ring, 0)->identity), strlen("2026-11-23"));
     assert_int_equal(strncmp(keyring_at(ring, 0)->identity, "20", 2), 0);
+    assert_int_equal(files_in(harness_directory(*state), "new.key"), 1);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_uid, geteuid());
     assert_int_equal(status.st_mode & 07777, status.st_gid == getegid() ? 0600 : 0640);

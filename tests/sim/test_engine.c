@@ -367,6 +367,28 @@ static void a_killed_master_leaves_slaves_in_holdover(void **state)
     assert_int_equal(results.bound.violations, 0);
 }
 
+static double spread_of(bool sealed, bool own_stamps, bool inside)
+{
+    struct scenario scenario = five(600);
+
+    scenario.path.seal_ns = sealed ? 30 * NS_PER_US : 0;
+    scenario.path.seal_jitter_ns = sealed ? 10 * NS_PER_US : 0;
+    scenario.path.own_stamps = own_stamps;
+    scenario.path.inside = inside;
+    return run(&scenario, seed_of_run(), NULL, NULL).spread_rms_ns;
+}
+
+/* The kernel's, or the program's that nothing delays, are as good as if there were none. */
+static void stamps_outside_the_encryption_do_not_see_it(void **state)
+{
+    double plain_ns = spread_of(false, false, false);
+
+    (void)state;
+    assert_true(spread_of(true, false, false) < 1.3 * plain_ns);
+    assert_true(spread_of(true, true, false) < 1.3 * plain_ns);
+    assert_true(spread_of(true, false, true) > 2 * plain_ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +409,7 @@ int main(void)
         cmocka_unit_test(what_is_cut_off_or_killed_comes_back),
         cmocka_unit_test(a_daemon_finds_what_it_saved_if_it_is_to),
         cmocka_unit_test(a_killed_master_leaves_slaves_in_holdover),
+        cmocka_unit_test(stamps_outside_the_encryption_do_not_see_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,8 @@ static void one_direction_wins_over_both(void **state)
 
     loaded(*state,
            "path: { up: { queue = \"200 us\"; }; base = \"1 ms\"; queue = \"20 us\";\n"
-           "  down: { stall_chance = 0.01; stall = \"200 ms\"; }; turnaround = \"7 us\"; };",
+           "  down: { stall_chance = 0.01; stall = \"200 ms\"; }; turnaround = \"7 us\";\n"
+           "  seal = \"30 us\"; seal_jitter = \"10 us\"; wake = \"5 us\"; own_stamps = true; };",
            &s);
     assert_int_equal(s.path.up.base_ns, 1000000);
     assert_int_equal(s.path.down.base_ns, 1000000);
@@ -128,6 +129,11 @@ static void one_direction_wins_over_both(void **state)
     assert_int_equal(s.path.up.stall_ns, 0);
     assert_int_equal(s.path.down.stall_ns, 200000000);
     assert_int_equal(s.path.turnaround_ns, 7000);
+    assert_int_equal(s.path.seal_ns, 30000);
+    assert_int_equal(s.path.seal_jitter_ns, 10000);
+    assert_int_equal(s.path.wake_ns, 5000);
+    assert_true(s.path.own_stamps);
+    assert_false(s.path.inside);
 }
 
 #define EVENT(keys) "events: (\n{ " keys " } );"

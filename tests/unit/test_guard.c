@@ -164,6 +164,10 @@ static void test_time_that_stands_or_ends(void **state)
     assert_int_equal(judge(guard, "192.0.2.1", 0), GUARD_TOO_OFTEN);
     assert_int_equal(judge(guard, "192.0.2.1", 5 * SECOND), GUARD_TOO_OFTEN);
     assert_int_equal(burst(guard, "192.0.2.1", 10, UINT64_MAX), 2);
+    slow.per_second = 4;
+    guard_rule(guard, &slow);
+    assert_int_equal(burst(guard, "192.0.2.3", 10, 0), 8);
+    assert_int_equal(burst(guard, "192.0.2.3", 10, UINT64_C(1) << 62), 8);
     guard_rule(guard, &rules);
     assert_int_equal(burst(guard, "192.0.2.2", 100000, UINT64_MAX - 1), 100000);
     assert_int_equal(judge(guard, "192.0.2.2", UINT64_MAX), GUARD_ADMITTED);

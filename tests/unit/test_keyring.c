@@ -125,6 +125,7 @@ static void test_refusals(void **state)
         {"one " KEY_A "\f\n", "k:1: found no key in the 2nd column"},
         {"one " KEY_A "\none " KEY_B "\n", "k:2: found the identity of line 1"},
         {"a " KEY_C "\n\nb " KEY_B "\nc " KEY_B "\na " KEY_A "\n", "k:4: found the key of line 3"},
+        {"a " KEY_C "\nb " KEY_B "\nc " KEY_B "\nd " KEY_C "\n", "k:3: found the key of line 2"},
         {"a f00dcafe5eed5a17d1ceb0a710ca7e5c0ffee15c01dfacadefaced0b5e55ed42\nb " KEY_C "\n",
          "k:2: found the key of line 1"},
     };

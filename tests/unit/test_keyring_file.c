@@ -248,6 +248,12 @@ static void test_owners_of_a_user(void **state)
     assert_int_equal(seteuid(ANN), 0);
     expect_good();
     become(0, 0);
+    bench.has_service = true;
+    lay(ANN, SERVICE, 0640);
+    assert_int_equal(setgroups(1, &also), 0);
+    assert_int_equal(seteuid(ANN), 0);
+    expect_good();
+    become(0, 0);
     lay(STRANGER, ANN, 0640);
     become(ANN, ANN);
     expect_command(-EPERM, "ann:ann", "0600");
@@ -320,6 +326,9 @@ static void test_too_large(void **state)
     assert_int_equal(truncate(bench.path, (off_t)KEYRING_FILE_MAX + 1), 0);
     assert_int_equal(load_path(bench.path, said), -EINVAL);
     assert_non_null(strstr(said, ": found 4194305 bytes; allowed are 4194304"));
+    /* More than there is memory to read it into. */
+    assert_int_equal(truncate(bench.path, (off_t)1 << 40), 0);
+    assert_int_equal(load_path(bench.path, said), -EINVAL);
 }
 
 /* What is allowed is said even where no command fits. */
