@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Socket addresses from text and from bytes.  Needs cmocka.h. */
+/* Socket addresses from text and from bytes. */
 #ifndef BERKELEY_TESTS_SOCKET_ADDRESS_H
 #define BERKELEY_TESTS_SOCKET_ADDRESS_H
 
@@ -9,6 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 static inline struct sockaddr_storage socket_address_make(const uint8_t bytes[16], bool six)
 {
