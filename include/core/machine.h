@@ -41,7 +41,7 @@ struct event {
         struct clock_status tick;
         struct {
             char address[MACHINE_ADDRESS_SIZE]; /* for people */
-            char owner[WIRE_NAME_SIZE]; /* the only node whose key this is; "": a shared one, or none */
+            char owner[WIRE_NAME_SIZE]; /* the only node whose key it is; "": shared, or none */
         } up;
         struct {
             unsigned reason; /* enum bye_reason if the other end is to blame, else 0 */

@@ -55,8 +55,8 @@ struct peer {
     bool reference;
     uint32_t sequence;     /* of our frames to it */
     uint32_t heard_sequence; /* of the last one of its frames */
-    int64_t heard_raw_ns;  /* last word; the connection's start before that */
     unsigned refused;      /* of its frames */
+    int64_t heard_raw_ns;  /* last word; the connection's start before that */
 
     struct estimator *estimator;
     bool expected;         /* it was told what is known before its first frame */
@@ -64,9 +64,9 @@ struct peer {
     struct poll polls[WIRE_EXCHANGES_MAX];
     unsigned answers;      /* in this round */
     bool answered_before;  /* in the round before: it is waited for */
-    uint32_t epoch;
-    bool epoch_known;
     bool jumped;           /* in this round: its RAW clock against the master's */
+    bool epoch_known;
+    uint32_t epoch;
     unsigned jumps;        /* since that was said last ... */
     int64_t jump_said_raw_ns; /* ... which was then; 0: never */
     struct reading slave;  /* its clock when it sent its last REPLY */

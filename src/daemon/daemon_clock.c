@@ -2,9 +2,11 @@
 #include "daemon/daemon_clock.h"
 
 #include "daemon/clock_emulated.h"
+#include "daemon/clock_remote.h"
 #include "daemon/journal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 int daemon_clock_port(const struct config *config, struct kernel_port *port)
 {
@@ -28,11 +30,34 @@ int daemon_clock_port(const struct config *config, struct kernel_port *port)
     return r;
 }
 
+const char *daemon_clock_socket(const struct config *config)
+{
+    const char *path = getenv(
+        config->clock.kind == CONFIG_CLOCK_KERNEL ? "BERKELEY_CLOCK" : "BERKELEY_EMULATED_CLOCK");
+
+    return path && *path ? path : NULL;
+}
+
+static int reach_server(const char *path, struct kernel_port *port)
+{
+    int r = clock_remote_port(path, port, port);
+
+    if (r < 0)
+        journal_errno(r,
+                      "Cannot reach the process that sets the clock, berkeleyd --clock, at "
+                      "%s: %m",
+                      path);
+    return r;
+}
+
 int daemon_clock_open(const struct config *config, bool adjust, struct clock **clock)
 {
     struct kernel_port port;
+    const char *server = daemon_clock_socket(config);
     int r = daemon_clock_port(config, &port);
 
+    if (r >= 0 && server)
+        r = reach_server(server, &port);
     if (r < 0)
         return r;
     r = clock_kernel_open(&port, adjust, clock);

@@ -52,10 +52,10 @@ static const struct {
     {"clock: { kind = \"atomic\"; };\n",
      ":1: clock.kind: found \"atomic\"; allowed is \"kernel\" or \"emulated\""},
     {"master = 5;\n", ":1: master: found 5; allowed is a group: master: { ... };"},
-    {"master: { listen = [\"0.0.0.0\"]; };\n",
+    {"authentication = \"loopback\"; master: { listen = [\"0.0.0.0\"]; };\n",
      ":1: master.listen: found \"0.0.0.0\" with authentication = \"loopback\"; allowed is a "
-     "loopback address (\"127.0.0.1\", \"::1\"), or authentication = \"none\" on a network where "
-     "everyone is trusted with the time"},
+     "loopback address (\"127.0.0.1\", \"::1\"), or authentication = \"key\" and a key, which "
+     "`berkeleyctl keygen` makes"},
     {"slave: { retry_min = \"2 min\"; };\n",
      ":1: slave.retry_min: found \"2 min\"; allowed is at most slave.retry_max, and "
      "slave.retry_max is \"1 min\""},
@@ -170,6 +170,7 @@ static void test_directory(void **state)
 static void test_authentication(void **state)
 {
     const char *path = harness_write(*state, "open.conf",
+                                     "authentication = \"loopback\";"
                                      "master: { listen = [\"127.0.0.1\", \"192.0.2.1\"]; };\n"
                                      "clock: { kind = \"emulated\"; };\n");
     struct process *process = process_start(*state, "--master", "-c", path, NULL);

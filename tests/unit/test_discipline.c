@@ -309,6 +309,10 @@ static void panic_refuses_what_is_too_much(void **state)
         assert_true(outcome.order.maxerror_ns > PANIC_NS);
         assert_false(outcome.order.synchronised);
         assert_true(sets_nothing_else(&outcome));
+        status.slew_left_ns = 0;
+        outcome = tick(discipline, status);
+        assert_int_equal(outcome.events, 0); /* said once */
+        assert_int_equal(outcome.order.slew_ns, 0);
         discipline_free(discipline);
     }
 }

@@ -179,6 +179,63 @@ static void observed_clocks_are_left_alone(void **state)
     discipline_free(discipline);
 }
 
+static bool forbids(struct discipline *discipline, int64_t ahead_ns, bool hands_off)
+{
+    const struct reading now = {.raw_ns = RAW_NS, .total_ns = TOTAL_NS};
+    struct target target = target_ahead(ahead_ns, true);
+
+    target.hands_off = hands_off;
+    return discipline_forbids(discipline, &target, &now);
+}
+
+static void what_is_forbidden_is_told_at_the_next_tick_once(void **state)
+{
+    (void)state;
+    struct discipline *discipline = fresh();
+    struct discipline_outcome outcome;
+
+    assert_false(forbids(discipline, 2 * PANIC_NS, false)); /* before the first synchronisation */
+    follow(discipline, 5000, true);
+    (void)tick(discipline, status_at(RAW_NS));
+    assert_false(forbids(discipline, PANIC_NS, false));
+    assert_false(forbids(discipline, 2 * PANIC_NS, true));
+    (void)rest(discipline, RAW_NS);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        assert_true(forbids(discipline, sign * (PANIC_NS + 1), false));
+        outcome = tick(discipline, status_at(RAW_NS));
+        assert_int_equal(outcome.events & DISCIPLINE_PANIC, DISCIPLINE_PANIC);
+        assert_int_equal(outcome.outstanding_ns, sign * (PANIC_NS + 1));
+        assert_true(outcome.order.slew_ns == 0 && outcome.order.adjtime_ns == 0);
+        assert_false(outcome.order.synchronised);
+        outcome = tick(discipline, status_at(RAW_NS));
+        assert_false(outcome.events & DISCIPLINE_PANIC);
+        assert_int_equal(outcome.outstanding_ns, 5000);
+    }
+    discipline_free(discipline);
+}
+
+/* The clock was suspended, or is only observed, or may be corrected by more meanwhile. */
+static void what_is_forbidden_may_be_explained(void **state)
+{
+    (void)state;
+    struct discipline_limits wider = limits;
+    struct clock_status jumped = status_at(RAW_NS), observed = status_at(RAW_NS);
+    struct discipline *discipline = fresh();
+
+    jumped.jumped = observed.observed = true;
+    wider.panic_threshold_ns = 3 * PANIC_NS;
+    follow(discipline, 5000, true);
+    assert_true(forbids(discipline, 2 * PANIC_NS, false));
+    assert_false(tick(discipline, observed).events & DISCIPLINE_PANIC);
+    assert_true(forbids(discipline, 2 * PANIC_NS, false));
+    discipline_limit(discipline, &wider);
+    assert_false(tick(discipline, status_at(RAW_NS)).events & DISCIPLINE_PANIC);
+    discipline_limit(discipline, &limits);
+    assert_true(forbids(discipline, 2 * PANIC_NS, false));
+    assert_false(tick(discipline, jumped).events & DISCIPLINE_PANIC);
+    discipline_free(discipline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +246,8 @@ int main(void)
         cmocka_unit_test(the_disowned_have_no_bound_until_the_next_map),
         cmocka_unit_test(a_clock_not_in_is_steered_but_not_synchronised),
         cmocka_unit_test(observed_clocks_are_left_alone),
+        cmocka_unit_test(what_is_forbidden_is_told_at_the_next_tick_once),
+        cmocka_unit_test(what_is_forbidden_may_be_explained),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

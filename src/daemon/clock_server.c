@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/clock_server.h"
+
+#include "daemon/clock_call.h"
+#include "daemon/journal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define BACKLOG 4
+
+struct clock_server {
+    struct kernel_port port;
+    struct clock_policy policy;
+    sd_event *loop;
+    sd_event_source *accepting, *asking;
+    int listener, client; /* or -1 */
+};
+
+static void tidy(const struct clock_server *server)
+{
+    int r = server->policy.limits.adjust ? clock_kernel_tidy(&server->port) : 0;
+
+    if (r < 0 && r != -EPERM)
+        journal_error("Cannot tidy up the clock: %s", strerror(-r));
+}
+
+static void drop_client(struct clock_server *server)
+{
+    if (server->client < 0)
+        return;
+    server->asking = sd_event_source_disable_unref(server->asking);
+    (void)close(server->client);
+    server->client = -1;
+    tidy(server);
+}
+
+static void carry_out(struct clock_server *server, struct clock_call *call)
+{
+    struct timex timex;
+    const char *why = NULL;
+
+    clock_call_get(call, &timex);
+    call->result = clock_policy_adjust(&server->policy, &timex, &why);
+    clock_call_put(call, &timex);
+    if (why)
+        journal_warning("%s what was asked of the clock: %s.",
+                        call->result == -EPERM ? "Refused" : "Limited", why);
+}
+
+/* An order that nobody waits for any more was given up, and is out of date. */
+static void take_call(struct clock_server *server, struct clock_call *call)
+{
+    if (clock_call_now_ns() > call->deadline_ns)
+        call->result = -ETIMEDOUT;
+    else
+        carry_out(server, call);
+    if (send(server->client, call, sizeof *call, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+        (ssize_t)sizeof *call)
+        drop_client(server);
+}
+
+static int on_call(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+    struct clock_server *server = context;
+    struct clock_call call;
+    ssize_t length = recv(fd, &call, sizeof call, MSG_DONTWAIT | MSG_TRUNC);
+
+    (void)source;
+    (void)events;
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (length == (ssize_t)sizeof call && call.version == CLOCK_CALL_VERSION && call.result == 0) {
+        take_call(server, &call);
+        return 0;
+    }
+    if (length > 0)
+        journal_warning("What came from the daemon is no order to the clock: disconnected.");
+    drop_client(server);
+    return 0;
+}
+
+static int take_client(struct clock_server *server, int fd)
+{
+    int r = sd_event_add_io(server->loop, &server->asking, fd, EPOLLIN, on_call, server);
+
+    if (r >= 0)
+        server->client = fd;
+    return r;
+}
+
+/* Whoever was there before has been heard, and its end been seen, by now: it comes first. */
+static int on_connection(sd_event_source *source, int listener, uint32_t events, void *context)
+{
+    struct clock_server *server = context;
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)source;
+    (void)events;
+    if (fd < 0)
+        return 0;
+    if (server->client >= 0)
+        journal_warning("A second daemon wants to turn the clock: refused.");
+    else if (take_client(server, fd) >= 0)
+        return 0;
+    (void)close(fd);
+    return 0;
+}
+
+int clock_server_new(sd_event *loop, int listener, const struct kernel_port *port,
+                     const struct clock_limits *limits, struct clock_server **out)
+{
+    struct clock_server *server = calloc(1, sizeof *server);
+    int r;
+
+    if (!server) {
+        port->release(port->context);
+        (void)close(listener);
+        return -ENOMEM;
+    }
+    server->port = *port;
+    server->loop = sd_event_ref(loop);
+    server->listener = listener;
+    server->client = -1;
+    clock_policy_init(&server->policy, &server->port, limits);
+    tidy(server);
+    r = sd_event_add_io(loop, &server->accepting, listener, EPOLLIN, on_connection, server);
+    if (r >= 0)
+        r = sd_event_source_set_priority(server->accepting, SD_EVENT_PRIORITY_IDLE);
+    if (r < 0) {
+        clock_server_free(server);
+        return r;
+    }
+    *out = server;
+    return 0;
+}
+
+void clock_server_limit(struct clock_server *server, const struct clock_limits *limits)
+{
+    server->policy.limits = *limits;
+}
+
+void clock_server_free(struct clock_server *server)
+{
+    if (!server)
+        return;
+    drop_client(server);
+    sd_event_source_disable_unref(server->accepting);
+    (void)close(server->listener);
+    sd_event_unref(server->loop);
+    server->port.release(server->port.context);
+    free(server);
+}
+
+static bool is_abandoned(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool refused;
+    struct stat file;
+
+    if (fd < 0)
+        return false;
+    refused =
+        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno == ECONNREFUSED;
+    (void)close(fd);
+    return refused && lstat(address->sun_path, &file) == 0 && S_ISSOCK(file.st_mode);
+}
+
+static int bind_for_us(int fd, const struct sockaddr_un *address)
+{
+    mode_t mask = umask(0177);
+    int r = bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
+
+    (void)umask(mask);
+    return r;
+}
+
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address;
+    int fd, r = clock_call_address(path, &address);
+
+    if (r < 0)
+        return r;
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (is_abandoned(&address))
+        (void)unlink(path);
+    r = bind_for_us(fd, &address);
+    if (r == 0 && listen(fd, BACKLOG) < 0)
+        r = -errno;
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    return fd;
+}
+
+int clock_server_listen(const char *path)
+{
+    int count = sd_listen_fds(1);
+
+    if (count < 0)
+        return count;
+    if (count == 0)
+        return path ? listen_at(path) : -EDESTADDRREQ;
+    if (count != 1 || sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0) <= 0)
+        return -EINVAL;
+    return SD_LISTEN_FDS_START;
+}

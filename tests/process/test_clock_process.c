@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Daemons that have no right to their clocks, and berkeleyd --clock, which sets them for them. */
+#include "core/timestamp.h"
+#include "daemon/clock_emulated.h"
+#include "setup.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/timex.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define SECONDS 10
+#define SYNCHRONISED_SECONDS 60
+#define SPREAD_NS (500 * NS_PER_US)
+
+struct node {
+    const char *config, *clock, *socket;
+    char variable[256];
+    struct process *server, *daemon;
+};
+
+static struct timex look(const char *path)
+{
+    struct emulated_view *view;
+    struct timex timex;
+    struct timespec now;
+    int64_t real_ns;
+
+    clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+    assert_int_equal(emulated_view_open(path, &view), 0);
+    assert_int_equal(
+        emulated_view_read(view, now.tv_sec * NS_PER_S + now.tv_nsec, &real_ns, &timex), 0);
+    emulated_view_close(view);
+    return timex;
+}
+
+static struct process *spawn(struct harness *harness, const struct node *node, const char *job)
+{
+    const char *const arguments[] = {job, "-c", node->config, NULL};
+    const char *const environment[] = {node->variable, NULL};
+    const struct process_options options = {.arguments = arguments, .environment = environment};
+
+    return process_spawn(harness, &options);
+}
+
+static struct process *serve(struct harness *harness, struct node *node)
+{
+    int64_t deadline = harness_deadline(SECONDS);
+    struct notify *notify = notify_open(harness);
+    const char *const arguments[] = {"--clock", "-c", node->config, NULL};
+    const char *const environment[] = {node->variable, NULL};
+    const struct process_options options = {
+        .arguments = arguments, .environment = environment, .notify = notify};
+    struct process *process = process_spawn(harness, &options);
+
+    while (notify_count(notify, "READY=1") == 0)
+        assert_true(process_running(process) && harness_wait(harness, deadline));
+    return process;
+}
+
+static struct node make_node(struct harness *harness, const char *name, uint16_t port,
+                             int64_t offset_ns)
+{
+    struct node node = {.config = setup_config(harness, name, port),
+                        .clock = harness_path(harness, "%s.clock", name),
+                        .socket = harness_path(harness, "%s.socket", name)};
+    const struct emulated_oscillator oscillator = {.offset_ns = offset_ns, .seed = 1};
+    struct kernel_port kernel;
+
+    snprintf(node.variable, sizeof node.variable, "BERKELEY_EMULATED_CLOCK=%s", node.socket);
+    assert_int_equal(clock_emulated_port(node.clock, &oscillator, &kernel), 0);
+    kernel.release(kernel.context);
+    return node;
+}
+
+static bool wait_status(struct harness *harness, const struct node *node, int mask, int status)
+{
+    int64_t deadline = harness_deadline(SYNCHRONISED_SECONDS);
+
+    do {
+        if ((look(node->clock).status & mask) == status)
+            return true;
+    } while (harness_wait(harness, deadline));
+    return false;
+}
+
+static void test_group(void **state)
+{
+    struct harness *harness = *state;
+    uint16_t port = harness_port();
+    struct node nodes[] = {make_node(harness, "one", port, 0),
+                           make_node(harness, "two", port, 30 * NS_PER_MS)};
+    const char *const paths[] = {nodes[0].clock, nodes[1].clock};
+    struct clocks *clocks = clocks_open(harness, paths, 2, SECONDS);
+
+    for (int i = 0; i < 2; i++) {
+        nodes[i].server = serve(harness, &nodes[i]);
+        nodes[i].daemon = spawn(harness, &nodes[i], i == 0 ? "--master" : "--slave");
+    }
+    for (int i = 0; i < 2; i++)
+        assert_true(wait_status(harness, &nodes[i], STA_PLL | STA_UNSYNC, STA_PLL));
+    assert_true(clocks_wait_spread(clocks, CLOCKS_ALL, SPREAD_NS, SYNCHRONISED_SECONDS));
+
+    /* A server that dies is missed for a second, not longer. */
+    process_kill(nodes[0].server);
+    assert_true(process_wait_line(nodes[0].daemon, "Cannot (look at|steer) the clock", SECONDS));
+    nodes[0].server = serve(harness, &nodes[0]);
+    assert_true(wait_status(harness, &nodes[0], STA_PLL | STA_UNSYNC, STA_PLL));
+
+    /* A daemon that dies leaves a clock that nobody has to tidy up. */
+    process_kill(nodes[1].daemon);
+    assert_true(wait_status(harness, &nodes[1], STA_PLL | STA_FREQHOLD, 0));
+    nodes[1].daemon = spawn(harness, &nodes[1], "--slave");
+    for (int i = 0; i < 2; i++)
+        assert_true(wait_status(harness, &nodes[i], STA_PLL | STA_UNSYNC, STA_PLL));
+    assert_true(clocks_wait_spread(clocks, CLOCKS_ALL, SPREAD_NS, SYNCHRONISED_SECONDS));
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(process_stop(nodes[i].daemon), 0);
+        assert_true(wait_status(harness, &nodes[i], STA_PLL | STA_FREQHOLD, 0));
+        assert_int_equal(process_stop(nodes[i].server), 0);
+        assert_string_equal(process_stderr(nodes[i].server), "");
+        assert_int_equal(clocks_backward(clocks, (size_t)i), 0);
+    }
+}
+
+static void test_nobody_there(void **state)
+{
+    struct node node = make_node(*state, "alone", harness_port(), 0);
+    struct process *process = spawn(*state, &node, "--slave");
+
+    assert_int_equal(process_wait_exit(process, SECONDS), 1);
+    assert_non_null(
+        strstr(process_stderr(process), "Cannot reach the process that sets the clock"));
+    assert_non_null(strstr(process_stderr(process), node.socket));
+}
+
+static void test_a_second_daemon(void **state)
+{
+    uint16_t port = harness_port();
+    struct node node = make_node(*state, "shared", port, 0);
+    struct process *second;
+
+    node.server = serve(*state, &node);
+    node.daemon = spawn(*state, &node, "--slave");
+    assert_true(process_wait_line(node.daemon, "started as slave", SECONDS));
+    second = spawn(*state, &node, "--slave");
+    assert_int_equal(process_wait_exit(second, SECONDS), 1);
+    assert_true(process_wait_line(node.server, "second daemon", SECONDS));
+    assert_true(process_running(node.daemon));
+}
+
+static void test_no_socket(void **state)
+{
+    struct node node = make_node(*state, "lost", harness_port(), 0);
+    struct process *process;
+
+    *strchr(node.variable, '=') = '\0';
+    process = spawn(*state, &node, "--clock");
+    assert_int_equal(process_wait_exit(process, SECONDS), 1);
+    assert_non_null(strstr(process_stderr(process), "No socket to serve the clock at"));
+}
+
+static void test_reload(void **state)
+{
+    struct node node = make_node(*state, "changed", harness_port(), 0);
+
+    node.server = serve(*state, &node);
+    setup_override(*state, node.config, "clock: { max_slew_ppm = 77; };\n");
+    process_signal(node.server, SIGHUP);
+    assert_true(process_wait_line(node.server, "clock.max_slew_ppm is changed", SECONDS));
+    assert_int_equal(process_stop(node.server), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_group),     TEST(test_nobody_there), TEST(test_a_second_daemon),
+        TEST(test_no_socket), TEST(test_reload),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

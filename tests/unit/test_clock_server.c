@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/clock_server.h"
+
+#include "clock_socket.h"
+#include "policed_clock.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct bench {
+    char path[SOCKET_PATH_SIZE];
+    struct virtual_kernel kernel;
+    sd_event *loop;
+    struct clock_server *server;
+};
+
+static int setup_limited(void **state, const struct clock_limits *limits)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    struct kernel_port port;
+    int listener;
+
+    assert_non_null(bench);
+    socket_place(bench->path);
+    assert_return_code(sd_event_new(&bench->loop), 0);
+    port = virtual_port(&bench->kernel, NULL);
+    listener = clock_server_listen(bench->path);
+    assert_true(listener >= 0);
+    assert_int_equal(clock_server_new(bench->loop, listener, &port, limits, &bench->server), 0);
+    *state = bench;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_limited(state, &usual_limits);
+}
+
+static int setup_observing(void **state)
+{
+    return setup_limited(state, &(struct clock_limits){.adjust = false});
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+
+    clock_server_free(bench->server);
+    sd_event_unref(bench->loop);
+    socket_remove(bench->path);
+    assert_int_equal(bench->kernel.released, 1);
+    free(bench);
+    return 0;
+}
+
+/* All that is pending. */
+static void run(struct bench *bench)
+{
+    int r;
+
+    do
+        r = sd_event_run(bench->loop, 0);
+    while (r > 0);
+    assert_return_code(r, -r);
+}
+
+static int send_call(int fd, const struct clock_call *call)
+{
+    return send(fd, call, sizeof *call, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof *call;
+}
+
+static struct clock_call ask(struct bench *bench, int fd, const struct clock_call *call)
+{
+    struct clock_call answer;
+
+    assert_true(send_call(fd, call));
+    run(bench);
+    assert_int_equal(recv(fd, &answer, sizeof answer, MSG_DONTWAIT), sizeof answer);
+    assert_int_equal(answer.version, CLOCK_CALL_VERSION);
+    assert_int_equal(answer.sequence, call->sequence);
+    return answer;
+}
+
+static int result_of(struct bench *bench, int fd, struct timex timex)
+{
+    struct clock_call call = call_of(timex);
+
+    return ask(bench, fd, &call).result;
+}
+
+static void assert_gone(struct bench *bench, int fd)
+{
+    char byte;
+
+    run(bench);
+    assert_true(recv(fd, &byte, 1, MSG_DONTWAIT) <= 0 && errno != EAGAIN);
+    assert_int_equal(close(fd), 0);
+}
+
+static void assert_served(struct bench *bench, int fd)
+{
+    assert_int_equal(result_of(bench, fd, (struct timex){.modes = 0}), TIME_ERROR);
+}
+
+static void calls_are_carried_out(void **state)
+{
+    struct bench *bench = *state;
+    int fd = socket_connect(bench->path);
+    struct timex timex = steer_call(80000, true), got;
+    struct clock_call call, answer;
+
+    timex.freq = 20 * PPM;
+    call = call_of(timex);
+    answer = ask(bench, fd, &call);
+    assert_int_equal(answer.result, TIME_OK);
+    clock_call_get(&answer, &got);
+    assert_int_equal(got.freq, 20 * PPM);
+    assert_near(got.offset, 80000, 1);
+    assert_int_equal(got.status, STA_PLL | STA_FREQHOLD | STA_NANO);
+    assert_int_equal(got.tick, 10000);
+    assert_int_equal(got.maxerror, bench->kernel.model.maxerror_us);
+    assert_int_equal(got.time.tv_sec, REAL0 / NS_PER_S);
+    assert_int_equal(got.time.tv_usec, REAL0 % NS_PER_S);
+    assert_int_equal(bench->kernel.writes, 1);
+    assert_int_equal(lines, 0);
+    close(fd);
+    run(bench);
+}
+
+static void refusals_are_told(void **state)
+{
+    struct bench *bench = *state;
+    int fd = socket_connect(bench->path);
+
+    assert_int_equal(result_of(bench, fd, (struct timex){.modes = ADJ_TAI}), -EPERM);
+    assert_int_equal(lines, 1);
+    assert_non_null(strstr(heard, "Refused"));
+    assert_int_equal(bench->kernel.writes, 0);
+    assert_int_equal(result_of(bench, fd, adjtime_call(10000000)), TIME_ERROR);
+    assert_int_equal(lines, 2);
+    assert_non_null(strstr(heard, "Limited"));
+    assert_int_equal(bench->kernel.model.singleshot_us, 500000);
+    bench->kernel.error = -EIO;
+    assert_int_equal(result_of(bench, fd, (struct timex){.modes = 0}), -EIO);
+    bench->kernel.error = 0;
+    assert_int_equal(lines, 2);
+    close(fd);
+    run(bench);
+}
+
+static void garbage_ends_the_connection(void **state)
+{
+    struct bench *bench = *state;
+    struct clock_call call = call_of(steer_call(80000, true)), bad;
+    char bytes[2 * sizeof call] = {0};
+    static const size_t sizes[] = {0, 1, sizeof call - 1, sizeof call + 1, 2 * sizeof call};
+
+    memcpy(bytes, &call, sizeof call);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        int fd = socket_connect(bench->path);
+
+        assert_int_equal(send(fd, bytes, sizes[i], 0), sizes[i]);
+        assert_gone(bench, fd);
+    }
+    for (int i = 0; i < 2; i++) {
+        int fd = socket_connect(bench->path);
+
+        bad = call;
+        bad.version += i == 0;
+        bad.result = i == 1;
+        assert_true(send_call(fd, &bad));
+        assert_gone(bench, fd);
+    }
+    assert_int_equal(bench->kernel.writes, 0);
+    int fd = socket_connect(bench->path);
+    assert_served(bench, fd);
+    close(fd);
+    run(bench);
+}
+
+static void late_calls_are_not_carried_out(void **state)
+{
+    struct bench *bench = *state;
+    int fd = socket_connect(bench->path);
+    struct clock_call call = call_of(steer_call(80000, true));
+
+    call.deadline_ns = clock_call_now_ns() - 1;
+    assert_int_equal(ask(bench, fd, &call).result, -ETIMEDOUT);
+    assert_int_equal(bench->kernel.writes, 0);
+    assert_served(bench, fd);
+    close(fd);
+    run(bench);
+}
+
+static void a_second_client_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    int first = socket_connect(bench->path), second;
+
+    assert_served(bench, first);
+    second = socket_connect(bench->path);
+    assert_gone(bench, second);
+    assert_int_equal(lines, 1);
+    assert_non_null(strstr(heard, "second"));
+    assert_served(bench, first);
+
+    /* Both are known at the same time: that it went, and that there is another. */
+    close(first);
+    second = socket_connect(bench->path);
+    assert_served(bench, second);
+    close(second);
+    run(bench);
+}
+
+/* A fast start, as clock_kernel orders it. */
+static void order_opposed(struct bench *bench, int fd)
+{
+    assert_int_equal(result_of(bench, fd, steer_call(400 * NS_PER_MS, false)), TIME_ERROR);
+    assert_int_equal(result_of(bench, fd, adjtime_call(-300000)), TIME_ERROR);
+    assert_int_equal(bench->kernel.model.singleshot_us, -300000);
+}
+
+static void assert_tidy(const struct bench *bench)
+{
+    assert_int_equal(bench->kernel.model.status & (STA_PLL | STA_FREQHOLD), 0);
+    assert_int_equal(bench->kernel.model.singleshot_us, 0);
+    assert_int_equal(bench->kernel.model.offset_scaled, 0);
+}
+
+static void a_client_that_is_gone_leaves_a_tidy_clock(void **state)
+{
+    struct bench *bench = *state;
+    int fd = socket_connect(bench->path);
+
+    order_opposed(bench, fd);
+    close(fd);
+    run(bench);
+    assert_tidy(bench);
+    assert_int_equal(lines, 0);
+
+    fd = socket_connect(bench->path);
+    order_opposed(bench, fd);
+    assert_int_equal(send(fd, "garbage", 7, 0), 7);
+    assert_gone(bench, fd);
+    assert_tidy(bench);
+}
+
+static void so_does_a_server_that_ends(void **state)
+{
+    struct bench *bench = *state;
+    int fd = socket_connect(bench->path);
+
+    order_opposed(bench, fd);
+    clock_server_free(bench->server);
+    bench->server = NULL;
+    assert_tidy(bench);
+    close(fd);
+}
+
+static void what_was_left_behind_is_tidied(void **state)
+{
+    struct bench *bench = *state;
+    struct clock_server *server;
+    struct kernel_port port = virtual_port(&bench->kernel, NULL);
+    struct timex timex = steer_call(400 * NS_PER_MS, false);
+    char path[SOCKET_PATH_SIZE];
+
+    (void)timex_model_adjust(&bench->kernel.model, RAW0, &timex);
+    timex = adjtime_call(-300000);
+    (void)timex_model_adjust(&bench->kernel.model, RAW0, &timex);
+    socket_place(path);
+    assert_int_equal(
+        clock_server_new(bench->loop, clock_server_listen(path), &port, &usual_limits, &server), 0);
+    assert_tidy(bench);
+    clock_server_free(server);
+    bench->kernel.released = 0;
+    socket_remove(path);
+}
+
+static void a_clock_of_others_is_left_alone(void **state)
+{
+    struct bench *bench = *state;
+    int fd;
+
+    bench->kernel.model.status = STA_PLL | STA_FREQHOLD | STA_NANO;
+    fd = socket_connect(bench->path);
+    assert_int_equal(result_of(bench, fd, (struct timex){.modes = 0}), TIME_OK);
+    assert_int_equal(result_of(bench, fd, steer_call(1, true)), -EPERM);
+    close(fd);
+    run(bench);
+    assert_int_equal(bench->kernel.writes, 0);
+}
+
+static void what_is_allowed_once_is_so_for_all_clients(void **state)
+{
+    struct bench *bench = *state;
+    int fd = socket_connect(bench->path);
+
+    assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), TIME_ERROR);
+    close(fd);
+    fd = socket_connect(bench->path);
+    assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), -EPERM);
+    assert_int_equal(result_of(bench, fd, steer_call(0, true)), TIME_OK);
+    close(fd);
+    fd = socket_connect(bench->path);
+    assert_int_equal(result_of(bench, fd, steer_call(400 * NS_PER_MS, false)), TIME_ERROR);
+    assert_near(bench->kernel.model.offset_scaled * TIMEX_MODEL_HZ >> 32, 2 * NS_PER_MS, 1);
+    close(fd);
+    run(bench);
+}
+
+static void limits_can_be_changed(void **state)
+{
+    struct bench *bench = *state;
+    struct clock_limits limits = usual_limits;
+    int fd = socket_connect(bench->path);
+
+    assert_int_equal(result_of(bench, fd, steer_call(0, true)), TIME_OK);
+    limits.max_slew_ppm = 1000;
+    clock_server_limit(bench->server, &limits);
+    assert_int_equal(result_of(bench, fd, steer_call(4 * NS_PER_MS, true)), TIME_OK);
+    assert_int_equal(lines, 0);
+    assert_int_equal(result_of(bench, fd, steer_call(5 * NS_PER_MS, true)), TIME_OK);
+    assert_int_equal(lines, 1);
+    close(fd);
+    run(bench);
+}
+
+/* Its own answers would wait for ever. */
+static void a_client_that_does_not_read_is_dropped(void **state)
+{
+    struct bench *bench = *state;
+    struct clock_call call = call_of((struct timex){.modes = 0});
+    int fd = socket_connect(bench->path);
+    int sent = 0;
+
+    while (sent < 100000 && send_call(fd, &call)) {
+        sent++;
+        run(bench);
+    }
+    assert_true(sent < 100000);
+    close(fd);
+    run(bench);
+    fd = socket_connect(bench->path);
+    assert_served(bench, fd);
+    close(fd);
+    run(bench);
+}
+
+static void only_its_user_may_connect(void **state)
+{
+    struct bench *bench = *state;
+    struct stat file;
+
+    assert_int_equal(stat(bench->path, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0600);
+}
+
+static void a_place_in_use_is_not_taken(void **state)
+{
+    struct bench *bench = *state;
+    char path[SOCKET_PATH_SIZE];
+    char longer[200] = {0};
+    int fd;
+
+    memset(longer, 'x', sizeof longer - 1);
+    assert_int_equal(clock_server_listen(bench->path), -EADDRINUSE);
+    assert_int_equal(clock_server_listen(NULL), -EDESTADDRREQ);
+    assert_int_equal(clock_server_listen(longer), -ENAMETOOLONG);
+    assert_int_equal(clock_server_listen("/nonexistent/socket"), -ENOENT);
+    socket_place(path);
+    fd = clock_server_listen(path);
+    assert_true(fd >= 0);
+    close(fd);
+    fd = clock_server_listen(path);
+    assert_true(fd >= 0);
+    close(fd);
+    socket_remove(path);
+}
+
+/* In a child, whose descriptors are its own. */
+static int listen_with(int type, const char *path)
+{
+    struct sockaddr_un address = socket_address(path);
+    char pid[16];
+    int status, fd;
+    pid_t child = fork();
+
+    if (child == 0) {
+        (void)close(3);
+        fd = socket(AF_UNIX, type, 0);
+        if (fd != 3 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+            (type != SOCK_DGRAM && listen(fd, 1) < 0))
+            _exit(99);
+        (void)snprintf(pid, sizeof pid, "%d", getpid());
+        (void)setenv("LISTEN_PID", pid, 1);
+        (void)setenv("LISTEN_FDS", "1", 1);
+        fd = clock_server_listen(NULL);
+        _exit(fd < 0 ? -fd : fd);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    (void)unlink(path);
+    return WEXITSTATUS(status);
+}
+
+static void the_socket_may_be_passed(void **state)
+{
+    char path[SOCKET_PATH_SIZE];
+
+    (void)state;
+    socket_place(path);
+    assert_int_equal(listen_with(SOCK_SEQPACKET, path), 3);
+    assert_int_equal(listen_with(SOCK_STREAM, path), EINVAL);
+    assert_int_equal(listen_with(SOCK_DGRAM, path), EINVAL);
+    socket_remove(path);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(calls_are_carried_out),
+        TEST(refusals_are_told),
+        TEST(garbage_ends_the_connection),
+        TEST(late_calls_are_not_carried_out),
+        TEST(a_second_client_is_refused),
+        TEST(a_client_that_is_gone_leaves_a_tidy_clock),
+        TEST(so_does_a_server_that_ends),
+        TEST(what_was_left_behind_is_tidied),
+        cmocka_unit_test_setup_teardown(a_clock_of_others_is_left_alone, setup_observing, teardown),
+        TEST(what_is_allowed_once_is_so_for_all_clients),
+        TEST(limits_can_be_changed),
+        TEST(a_client_that_does_not_read_is_dropped),
+        TEST(only_its_user_may_connect),
+        TEST(a_place_in_use_is_not_taken),
+        cmocka_unit_test(the_socket_may_be_passed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
