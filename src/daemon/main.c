@@ -2,6 +2,7 @@
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/daemon_clock.h"
+#include "daemon/daemon_clock_server.h"
 #include "daemon/daemon_keys.h"
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
@@ -18,6 +19,7 @@ enum job {
     JOB_CHECK,
     JOB_PRINT,
     JOB_SAMPLE,
+    JOB_CLOCK,
     JOB_TIDY,
     JOB_HELP,
     JOB_VERSION,
@@ -33,6 +35,7 @@ enum long_option {
     OPTION_PRINT,
     OPTION_SAMPLE,
     OPTION_OBSERVE,
+    OPTION_CLOCK,
     OPTION_TIDY,
 };
 
@@ -46,6 +49,7 @@ static const struct option long_options[] = {
     {"check", no_argument, NULL, OPTION_CHECK},
     {"print-config", no_argument, NULL, OPTION_PRINT},
     {"print-sample", no_argument, NULL, OPTION_SAMPLE},
+    {"clock", no_argument, NULL, OPTION_CLOCK},
     {"tidy", no_argument, NULL, OPTION_TIDY},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -57,6 +61,7 @@ static void print_help(void)
     fputs("berkeleyd keeps a group of machines on one common time.\n"
           "\n"
           "Usage: berkeleyd --master|--slave [-c FILE] [--observe] [-v|-q]\n"
+          "       berkeleyd --clock [-c FILE] [-v|-q]\n"
           "       berkeleyd --check|--print-config [-c FILE]\n"
           "\n"
           "  -m, --master         ask every slave for its time and tell each its correction\n"
@@ -68,6 +73,7 @@ static void print_help(void)
           "      --check          check the configuration and exit\n"
           "      --print-config   print the settings in force and exit\n"
           "      --print-sample   print the commented sample configuration and exit\n"
+          "      --clock          set the clock for a daemon that may not, within limits\n"
           "      --tidy           put the clock's slew, tick and status right, and exit\n"
           "  -h, --help           print this and exit\n"
           "  -V, --version        print the version and exit\n"
@@ -121,6 +127,9 @@ static int take_option(struct command *command, int option)
         return 0;
     case OPTION_SAMPLE:
         command->job = JOB_SAMPLE;
+        return 0;
+    case OPTION_CLOCK:
+        command->job = JOB_CLOCK;
         return 0;
     case OPTION_TIDY:
         command->job = JOB_TIDY;
@@ -204,6 +213,8 @@ static int do_job(const struct command *command, const struct config *config)
     case JOB_PRINT:
         config_print(config, stdout);
         return printed();
+    case JOB_CLOCK:
+        return daemon_clock_serve(command->options.config_path, config);
     case JOB_TIDY:
         return daemon_clock_tidy(config) < 0 ? EXIT_ERROR : EXIT_OK;
     default:
