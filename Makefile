@@ -71,6 +71,7 @@ daemon_objects := $(call objects,$(filter-out src/daemon/main.c,$(wildcard src/d
 all: $(core) $(daemon) $(berkeleyd) $(ctl) ## build the daemon and berkeleyctl (default)
 
 include tests/tests.mk
+include tests/fuzz/fuzz.mk
 
 # The directories are prerequisites so that a source taken away leaves the archive too.
 $(core): $(core_objects) src/core

@@ -84,12 +84,12 @@ check check-unit check-process check-structure check-sim:
 
 .PHONY: run-check run-check-unit run-check-process run-check-structure run-check-sim \
 	run-instrumented run-demo
-run-check: kinds = $(unit) $(process) $(sim) $(structure)
+run-check: kinds = $(unit) $(process) $(sim) $(corpus) $(structure)
 run-check-sim: kinds = $(sim)
 run-check-unit: kinds = $(unit)
 run-check-process: kinds = $(process)
 run-check-structure: kinds = $(structure)
-run-instrumented: kinds = $(unit) $(process) $(sim)
+run-instrumented: kinds = $(unit) $(process) $(sim) $(corpus)
 run-instrumented: export SIM_SEEDS ?= 1
 run-instrumented: export BERKELEY_TEST_SCALE ?= 4
 run-check run-check-unit run-check-process run-check-structure run-check-sim run-instrumented:

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* dice: random numbers that a seed repeats; BERKELEY_TEST_SEED sets another. */
+/* dice: random numbers that a seed repeats; BERKELEY_TEST_SEED sets another.  A fuzzer's bytes
+ * take their place for as long as there are any. */
 #ifndef BERKELEY_TESTS_DICE_H
 #define BERKELEY_TESTS_DICE_H
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 struct dice {
     uint64_t seed;
     uint64_t state;
+    const uint8_t *bytes; /* those still to be used; NULL: a seed's alone */
+    size_t left;
 };
 
 /* Like assert_true(), and says how to repeat it.  Needs cmocka.h. */
@@ -27,11 +31,24 @@ static inline struct dice dice_new(void)
     return (struct dice){.seed = seed, .state = seed};
 }
 
+/* No more bytes than a number up to `most` needs. */
+static inline uint64_t dice_take(struct dice *dice, uint64_t most)
+{
+    uint64_t value = 0;
+
+    for (; most > 0 && dice->left > 0; most >>= 8, dice->left--)
+        value = value << 8 | *dice->bytes++;
+    return value;
+}
+
 /* A Weyl sequence through a 64-bit mixer. */
 static inline uint64_t dice_u64(struct dice *dice)
 {
-    uint64_t z = dice->state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z;
 
+    if (dice->left > 0)
+        return dice_take(dice, UINT64_MAX);
+    z = dice->state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
@@ -39,7 +56,7 @@ static inline uint64_t dice_u64(struct dice *dice)
 
 static inline uint64_t dice_below(struct dice *dice, uint64_t limit)
 {
-    return dice_u64(dice) % limit;
+    return (dice->left > 0 ? dice_take(dice, limit - 1) : dice_u64(dice)) % limit;
 }
 
 /* From min to max, both included; max - min fits int64_t. */

@@ -12,6 +12,7 @@
 
 #define KERNEL_SLEW_NS (NS_PER_S / 2)
 #define KERNEL_ADJTIME_NS (500 * NS_PER_US)
+#define ACTIONS_MAX (16 + 8 * PROBE_PEERS) /* that one event may lead to */
 #define FINE_NS (3 * NS_PER_US) /* the last microsecond is ordered fourfold */
 
 void guard_begin(struct guard *guard, const struct discipline_limits *limits, bool resumed)
@@ -174,6 +175,7 @@ void guard_check(struct guard *guard, const struct probe *probe, const struct cl
     struct summary summary;
 
     summarise(probe, &summary);
+    assert_true(probe->actions.count <= ACTIONS_MAX);
     check_summary(probe, &summary);
     check_orders(guard, probe, tick, &summary);
     check_wake_at(guard, probe);

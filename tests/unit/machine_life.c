@@ -358,12 +358,13 @@ static void meet(struct life *life)
     }
 }
 
-static void life_begin(struct life *life, uint64_t seed)
+static void life_begin(struct life *life, const struct dice *thrown)
 {
     static const unsigned honesties[] = {0, 50, 80, 95, 99, 100};
     struct dice *dice = &life->dice;
+    uint64_t seed = thrown->seed;
 
-    *life = (struct life){.dice = {.seed = seed, .state = seed}, .raw_ns = BOOT_RAW_NS};
+    *life = (struct life){.dice = *thrown, .raw_ns = BOOT_RAW_NS};
     life->start_raw_ns = life->next_tick_ns = life->raw_ns;
     life->clock = (struct model_clock){.total_raw_ns = life->raw_ns,
                                        .total_ns = BOOT_TOTAL_NS,
@@ -381,20 +382,28 @@ static void life_begin(struct life *life, uint64_t seed)
     life->guard.interval_ns = seed % 2 ? life->master_config.interval_ns : 0;
 }
 
-unsigned life_run(uint64_t seed, uint64_t *events)
+/* As many events as the dice want, or as a fuzzer's bytes make. */
+static bool goes_on(const struct life *life, uint64_t lived, uint64_t length)
+{
+    if (life->ended)
+        return false;
+    return life->dice.bytes ? life->dice.left > 0 : lived < length;
+}
+
+unsigned life_run(const struct dice *dice, uint64_t *events)
 {
     struct discipline_memory memory;
     struct life life;
     uint64_t length;
 
-    life_begin(&life, seed);
+    life_begin(&life, dice);
     length = 1 + dice_below(&life.dice, dice_below(&life.dice, 1000) < LONG_OF_1000 ? LONG_LENGTH
                                                                                    : LENGTH);
     if (life_chance(&life.dice, 30)) {
         life_memory(&life.dice, &life.probe.now, &memory);
         resume(&life, &memory, false);
     }
-    for (uint64_t i = 0; i < length && !life.ended; i++) {
+    for (uint64_t i = 0; goes_on(&life, i, length); i++) {
         if (life_chance(&life.dice, life.honesty))
             event_likely(&life);
         else

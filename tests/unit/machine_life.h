@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * machine_life: one machine through a random sequence of events, from start to end, all
- * of it by one seed: its kind, its configuration, its clock, those it talks to, and how
- * honest these are.  What must never be is guarded after each event.
+ * of it by one seed or by a fuzzer's bytes: its kind, its configuration, its clock, those it
+ * talks to, and how honest these are.  What must never be is guarded after each event.
  */
 #ifndef BERKELEY_TESTS_MACHINE_LIFE_H
 #define BERKELEY_TESTS_MACHINE_LIFE_H
@@ -47,8 +47,9 @@ struct life {
     bool ended;
 };
 
-/* Lives it from birth to end; what happened in it (enum deed) and how many events it was. */
-unsigned life_run(uint64_t seed, uint64_t *events);
+/* Lives it from birth to end, a master's life if the seed is odd; what happened in it (enum deed)
+ * and how many events it was. */
+unsigned life_run(const struct dice *dice, uint64_t *events);
 
 /* machine_life_frames.c: what the others say, the likely and the wild. */
 

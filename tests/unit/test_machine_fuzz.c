@@ -49,7 +49,7 @@ static unsigned run(uint64_t seed, uint64_t *events)
     recipe_length = (size_t)snprintf(recipe, sizeof recipe,
                                      "BERKELEY_TEST_SEED=%" PRIu64 " BERKELEY_TEST_SEQUENCES=1\n",
                                      seed);
-    deeds = life_run(seed, events);
+    deeds = life_run(&(struct dice){.seed = seed, .state = seed}, events);
     recipe_length = 0;
     return deeds;
 }
