@@ -63,10 +63,11 @@ static void join_list(struct handshake *handshake)
 void handshakes_drop(struct transport *transport)
 {
     while (transport->handshakes) {
-        struct handshake *handshake = transport->handshakes;
+        struct handshake *first = transport->handshakes;
 
-        leave_list(handshake);
-        handshake_free(handshake);
+        transport->handshakes = first->next;
+        transport->handshaking--;
+        handshake_free(first);
     }
 }
 
