@@ -149,3 +149,13 @@ check-fuzz-machines: ## SEQUENCES=1000000 random lives of both machines, sanitiz
 	@share=$$((($(SEQUENCES) + $$(nproc) - 1) / $$(nproc))); \
 	seq 1 $$share $(SEQUENCES) | BERKELEY_TEST_SEQUENCES=$$share \
 		xargs -P $$(nproc) -I @ env BERKELEY_TEST_SEED=@ $(fuzz_machines)
+flood := $(BUILD)/tests/bench/flood
+flood_parts := aside attack frames sealed setup siege witness
+$(flood): $(call objects,tests/bench/flood.c $(flood_parts:%=tests/process/%.c) \
+	$(wildcard tests/process/harness*.c)) $(daemon) $(core)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(daemon_libs)
+
+.PHONY: bench-flood
+bench-flood: all $(flood) ## what attacks on a master cost it and its slaves
+	@sh tests/bench/flooded $(flood)

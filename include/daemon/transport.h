@@ -30,8 +30,9 @@ struct transport_handler {
      * a keyring nothing is called for a peer, no clock is read either, before it proved its key. */
     void (*up)(void *context, uint32_t peer, const char *address, const char *owner);
     /* error: 0 = closed by the other end, -EBADMSG = sent what is no frame, -EBUSY = sent too
-     * many, -EKEYREVOKED = its key is not in the new keyring, -ECANCELED = transport_connect() to
-     * elsewhere, or what the connection failed with. */
+     * many, -EKEYREVOKED = its key is not in the new keyring, -ENOKEY = it speaks TLS and there is
+     * no key here, -ECANCELED = transport_connect() to elsewhere, or what the connection failed
+     * with. */
     void (*down)(void *context, uint32_t peer, int error);
     void (*frame)(void *context, uint32_t peer, const uint8_t *bytes, size_t length,
                   const struct reading *arrived, enum stamp_source source);

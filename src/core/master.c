@@ -29,6 +29,7 @@ void master_free(struct master *master)
     if (!master)
         return;
     master_peer_free(master);
+    master_absent_free(master);
     discipline_free(master->discipline);
     free(master);
 }

@@ -108,6 +108,7 @@ void master_peer_down(struct master *master, const struct event *event, struct a
         note_peer(peer, NOTE_SLAVE_LEFT, actions)->reason = event->down.reason;
     else if (event->down.reason)
         note_peer(peer, NOTE_PEER_REFUSED, actions)->reason = event->down.reason;
+    master_absent_keep(master, peer, event->now.raw_ns);
     forget(peer);
 }
 
@@ -167,7 +168,7 @@ static bool gives_way(const struct peer *twin, const struct wire_hello *hello, c
     return is_same_node(twin, hello, owner) || (owner[0] && !twin->owner[0]);
 }
 
-static void displace(struct master *master, uint32_t slot, const char *owner,
+static void displace(struct master *master, uint32_t slot, const char *owner, int64_t raw_ns,
                      struct actions *actions)
 {
     struct peer *twin = &master->peers[slot];
@@ -177,6 +178,7 @@ static void displace(struct master *master, uint32_t slot, const char *owner,
         return;
     }
     note_peer(twin, NOTE_SLAVE_REPLACED, actions);
+    master_absent_keep(master, twin, raw_ns);
     dismiss(master, slot, BYE_RESTARTED, actions);
 }
 
@@ -196,7 +198,7 @@ static unsigned objection(struct master *master, const struct peer *peer,
             return BYE_NAME;
     for (uint32_t i = 0; i < master->peer_count; i++)
         if (is_twin(&master->peers[i], hello, peer->owner))
-            displace(master, i, peer->owner, actions);
+            displace(master, i, peer->owner, peer->heard_raw_ns, actions);
     return count_welcomed(master) >= master->config.max_slaves ? BYE_FULL : 0;
 }
 
@@ -238,7 +240,7 @@ static void take_hello(struct master *master, uint32_t slot, const struct wire_h
     peer->freq_ppb = wire_ppb_from_fs(hello->freq_fs);
     peer->reference = master_is_reference(master, hello->name);
     peer->welcomed = true;
-    peer->answered_before = true;
+    master_absent_return(master, peer, raw_ns);
     master_peer_welcome(master, slot, actions);
     note_peer(peer, NOTE_SLAVE_JOINED, actions);
     master_hurry(master, raw_ns);
@@ -262,11 +264,11 @@ static enum refusal check_reply(const struct master *master, const struct peer *
     return REFUSAL_NONE;
 }
 
-/* Nothing older holds. */
-static void note_epoch(struct master *master, struct peer *peer, uint32_t epoch, int64_t raw_ns,
-                       struct actions *actions)
+/* Nothing older holds if the epoch is another one, or the link of before was another clock's. */
+static void note_epoch(struct master *master, struct peer *peer, uint32_t epoch, bool borne_out,
+                       int64_t raw_ns, struct actions *actions)
 {
-    if (peer->epoch_known && epoch != peer->epoch) {
+    if (peer->epoch_known && (epoch != peer->epoch || !borne_out)) {
         master_link_reset(peer);
         peer->standing.in = peer->standing.coming = false;
         master_note_jump(master, peer, raw_ns, actions);
@@ -300,7 +302,9 @@ static void take_reply(struct master *master, struct peer *peer, const struct wi
     peer->claimed_sd_ns = reply->offset_sd_ns;
     peer->slave = reply->departure.sent;
     peer->freq_ppb = wire_ppb_from_fs(reply->freq_fs);
-    note_epoch(master, peer, reply->epoch, event->now.raw_ns, actions);
+    note_epoch(master, peer, reply->epoch,
+               master_absent_bears_out(peer, &exchange, offset_ns, delay_ns), event->now.raw_ns,
+               actions);
     if (!master_link_reply(master, peer, frame->sequence, reply, &exchange,
                            &event->frame.arrived))
         refuse(master, peer, REFUSAL_IMPOSSIBLE, actions);
@@ -350,6 +354,7 @@ void master_peer_frame(struct master *master, const struct event *event, struct 
         if (peer->welcomed)
             note_peer(peer, NOTE_SLAVE_LEFT, actions)->reason = frame.bye.reason;
         actions_add(actions, ACTION_CLOSE, event->peer);
+        master_absent_keep(master, peer, event->now.raw_ns);
         forget(peer);
         return;
     }

@@ -61,6 +61,7 @@ struct peer {
     struct estimator *estimator;
     bool expected;         /* it was told what is known before its first frame */
     bool told;             /* the peer was: its map comes from this link */
+    bool returned;         /* with a link of before, which no exchange has borne out yet */
     struct poll polls[WIRE_EXCHANGES_MAX];
     unsigned answers;      /* in this round */
     bool answered_before;  /* in the round before: it is waited for */
@@ -98,6 +99,8 @@ enum phase {
     PHASE_WAITING, /* all are out, answers are missing */
 };
 
+struct absent;
+
 struct master {
     struct master_config config;
     struct discipline *discipline;
@@ -105,6 +108,8 @@ struct master {
 
     struct peer *peers; /* config.max_slaves at creation, and as many as ever seen */
     size_t peer_count;
+    struct absent *absent; /* who left a moment ago, at most config.max_slaves */
+    size_t absent_count;
 
     bool interval_changed;     /* and the slaves do not know yet */
 
@@ -159,6 +164,16 @@ bool master_link_reply(struct master *master, struct peer *peer, uint32_t sequen
 double master_link_doubt(const struct peer *peer);
 /* Nothing known of this link holds any more. */
 void master_link_reset(struct peer *peer);
+
+/* master_absent.c */
+/* What is known of a peer that leaves; its estimator is gone then if it was kept. */
+void master_absent_keep(struct master *master, struct peer *peer, int64_t raw_ns);
+/* Its HELLO was taken: was it here a moment ago? */
+void master_absent_return(struct master *master, struct peer *peer, int64_t raw_ns);
+/* The first exchange after that: false if the peer's RAW clock is not the one that was known. */
+bool master_absent_bears_out(struct peer *peer, const struct exchange *exchange,
+                             int64_t offset_ns, int64_t delay_ns);
+void master_absent_free(struct master *master);
 
 /* master_peer.c */
 void master_peer_up(struct master *master, const struct event *event, struct actions *actions);

@@ -84,7 +84,7 @@ static void on_down(void *context, uint32_t peer, int error)
         event.down.reason = BYE_PROTOCOL;
     else if (error == -EBUSY)
         event.down.reason = BYE_FLOOD;
-    else if (error == -EKEYREVOKED)
+    else if (error == -EKEYREVOKED || error == -ENOKEY)
         event.down.reason = BYE_KEY;
     dispatch(context, &event);
 }

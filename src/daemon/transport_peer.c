@@ -161,6 +161,12 @@ static int peer_decrypt(struct peer *peer, const struct reading *arrived, enum s
     }
 }
 
+/* A hello or an alert of TLS where a frame begins: the other end has a key. */
+static bool peer_hears_tls(const struct peer *peer)
+{
+    return peer->in_length >= 2 && (peer->in[0] == 21 || peer->in[0] == 22) && peer->in[1] == 3;
+}
+
 /* Some bytes, as they came. */
 static int peer_take_in(struct peer *peer, const uint8_t *bytes, size_t length,
                         const struct reading *arrived, enum stamp_source source)
@@ -169,6 +175,8 @@ static int peer_take_in(struct peer *peer, const uint8_t *bytes, size_t length,
 
     if (!peer->tls) {
         peer->in_length += length; /* they are there already */
+        if (peer_hears_tls(peer))
+            return -ENOKEY;
         return peer_deliver(peer, arrived, source);
     }
     if (tls_feed(peer->tls, bytes, length) < 0)

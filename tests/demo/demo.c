@@ -102,6 +102,9 @@ static void show_heading(struct demo *demo)
         "alone.",
         (unsigned)nodes_port(demo->nodes), harness_directory(demo->harness));
     screen_say(screen, TONE_PLAIN, 0,
+               "All that they tell each other is encrypted (TLS 1.3) with the key in berkeley.key "
+               "there; who has not got it takes no part.");
+    screen_say(screen, TONE_PLAIN, 0,
                "offset: from group time, the mean of the five clocks, as seen from outside at one "
                "instant. bound: how far off the daemon says its clock can be at most, once it is "
                "synchronised. spread: the largest clock minus the smallest. Ctrl-C ends the demo.");

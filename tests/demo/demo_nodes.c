@@ -89,7 +89,7 @@ static void draw_clocks(struct nodes *nodes, uint64_t seed)
     }
 }
 
-static void configure(struct nodes *nodes, struct machine *machine)
+static void configure(struct nodes *nodes, struct machine *machine, const char *key_file)
 {
     const struct node *node = &machine->node;
     char name[32];
@@ -98,12 +98,14 @@ static void configure(struct nodes *nodes, struct machine *machine)
     if (asprintf(&machine->config,
                  "name = \"%s\";\n"
                  "group = \"demo\";\n"
+                 "authentication = \"key\"; key_file = \"%s\";\n"
+                 "control = \"none\";\n"
                  "master: { listen = [\"127.0.0.1\"]; port = %u; interval = \"1 s\"; };\n"
                  "slave: { master = \"127.0.0.1\"; port = %u; };\n"
                  "clock: { kind = \"emulated\"; };\n"
                  "emulated: { file = \"%s\"; offset = \"%" PRId64 " ms\";\n"
                  "    frequency_ppm = %.1f; wander_ppm = %g; seed = %" PRIu32 "; };\n",
-                 node->name, nodes->port, nodes->port, machine->clock_path,
+                 node->name, key_file, nodes->port, nodes->port, machine->clock_path,
                  node->start_offset_ns / NS_PER_MS, node->frequency_ppm, WANDER_PPM,
                  machine->seed) < 0)
         harness_die("out of memory");
@@ -131,6 +133,8 @@ static void start(struct nodes *nodes, size_t n)
 
 struct nodes *nodes_new(struct harness *harness, uint64_t seed)
 {
+    const struct secret_key key = key_make("demo", NULL);
+    const char *key_file = key_write(harness, "berkeley.key", &key, 1);
     struct nodes *nodes = harness_alloc(sizeof(*nodes));
 
     nodes->harness = harness;
@@ -143,7 +147,7 @@ struct nodes *nodes_new(struct harness *harness, uint64_t seed)
             snprintf(machine->node.name, sizeof(machine->node.name), "master");
         else
             snprintf(machine->node.name, sizeof(machine->node.name), "node%zu", i);
-        configure(nodes, machine);
+        configure(nodes, machine, key_file);
         start(nodes, i);
     }
     return nodes;

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 
 struct member {
     struct node node;
-    const char *clock_path, *config_path;
+    const char *clock_path, *config_path, *key_name;
     struct emulated_view *view;
     int64_t raw_ns, real_ns; /* before anybody touched it: host's RAW, its clock then */
     struct process *process;
@@ -28,6 +29,7 @@ struct group {
     struct harness_part part;
     struct harness *harness;
     size_t count;
+    uint16_t port;
     struct member members[GROUP_MAX];
     struct clocks *clocks;
 };
@@ -88,29 +90,41 @@ static void make_clock(struct member *member, double wander_ppm, uint64_t seed)
 static const char *write_config(struct group *group, const struct group_options *options, size_t n,
                                 uint16_t port)
 {
-    const struct member *member = &group->members[n];
+    struct member *member = &group->members[n];
+    const char *key_file = "";
     char name[64];
 
+    if (options->key_count > 0) {
+        snprintf(name, sizeof name, "%s%zu.key", options->name, n);
+        key_file = key_write(group->harness, name, options->keys, options->key_count);
+        member->key_name = strrchr(key_file, '/') + 1;
+    }
     snprintf(name, sizeof name, "%s%zu.conf", options->name, n);
     return harness_write(group->harness, name,
                          "name = \"%s%zu\";\n"
+                         "authentication = \"%s\"; key_file = \"%s\";\n"
+                         "control = \"none\";\n"
                          "master: { listen = [%s]; port = %u; interval = \"500 ms\";\n"
                          "          exchanges = 8; };\n"
                          "slave: { master = \"%s\"; port = %u;\n"
                          "         retry_min = \"200 ms\"; retry_max = \"500 ms\"; };\n"
                          "clock: { kind = \"emulated\"; };\n"
                          "emulated: { file = \"%s\"; };\n",
-                         options->name, n, options->listen ? options->listen : "\"127.0.0.1\"",
-                         port, member->node.master ? member->node.master : "127.0.0.1", port,
+                         options->name, n, options->key_count > 0 ? "key" : "loopback", key_file,
+                         options->listen ? options->listen : "\"127.0.0.1\"", port,
+                         member->node.master ? member->node.master : "127.0.0.1", port,
                          member->clock_path);
 }
 
 void group_restart(struct group *group, size_t n)
 {
     struct member *member = &group->members[n];
-    const char *const arguments[] = {n == 0 ? "--master" : "--slave", "-v", "-c",
+    const char *const arguments[] = {n == 0 ? "--master" : "--slave",
+                                     "-v",
+                                     "-c",
                                      member->config_path,
-                                     member->node.observes ? "--observe" : NULL, NULL};
+                                     member->node.observes ? "--observe" : NULL,
+                                     NULL};
     const struct process_options options = {.arguments = arguments};
 
     member->process = process_spawn(group->harness, &options);
@@ -123,6 +137,7 @@ struct group *group_start(struct harness *harness, const struct group_options *o
     uint16_t port = harness_port();
 
     group->harness = harness;
+    group->port = port;
     group->part.release = group_release;
     for (size_t i = 0; i < options->count; i++) {
         struct member *member = &group->members[i];
@@ -140,6 +155,19 @@ struct group *group_start(struct harness *harness, const struct group_options *o
     if (!group->clocks)
         harness_die("the clocks of group %s are gone", options->name);
     return group;
+}
+
+uint16_t group_port(const struct group *group)
+{
+    return group->port;
+}
+
+void group_rekey(struct group *group, size_t n, const struct secret_key *keys, size_t count)
+{
+    struct member *member = &group->members[n];
+
+    key_write(group->harness, member->key_name, keys, count);
+    process_signal(member->process, SIGHUP);
 }
 
 struct process *group_process(struct group *group, size_t n)

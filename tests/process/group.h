@@ -32,7 +32,9 @@ struct group_options {
     struct node nodes[GROUP_MAX];
     size_t count;
     double wander_ppm;
-    const char *listen; /* the master's list; NULL: "127.0.0.1" */
+    const char *listen;            /* the master's list; NULL: "127.0.0.1" */
+    const struct secret_key *keys; /* in the key file of each node, which is its own */
+    size_t key_count;              /* 0: without keys */
 };
 
 struct group;
@@ -41,6 +43,9 @@ struct group;
 struct group *group_start(struct harness *harness, const struct group_options *options);
 /* That node again, after its end. */
 void group_restart(struct group *group, size_t n);
+uint16_t group_port(const struct group *group);
+/* Other keys for that node, and SIGHUP. */
+void group_rekey(struct group *group, size_t n, const struct secret_key *keys, size_t count);
 
 struct process *group_process(struct group *group, size_t n);
 struct clocks *group_clocks(struct group *group);

@@ -23,7 +23,7 @@
 struct harness;
 
 struct harness *harness_new(void);
-/* True if no process reported a sanitizer's findings. */
+/* True if no process reported a sanitizer's findings or a secret. */
 bool harness_free(struct harness *harness);
 /* The same as cmocka fixtures: *state is the harness. */
 int harness_setup(void **state);
@@ -99,6 +99,8 @@ bool process_running(struct process *process);
 void process_signal(struct process *process, int number);
 /* Exit code, 128 + signal, or -1 when it did not exit in time. */
 int process_wait_exit(struct process *process, double seconds);
+/* Once it ended: did it leave a core? */
+bool process_dumped_core(const struct process *process);
 /* SIGTERM, and what process_wait_exit() says after 10 s. */
 int process_stop(struct process *process);
 /* SIGKILL; gone when it returns. */
@@ -113,6 +115,24 @@ void process_mark(struct process *process);
 /* All so far; good until the next call for this process. */
 const char *process_stderr(struct process *process);
 const char *process_stdout(struct process *process);
+
+/* --- keys --- */
+
+struct secret_key {
+    char identity[64];
+    char secret[65]; /* hexadecimal */
+    char name[64];   /* "": anybody's */
+};
+
+/* Of a random secret, which no process of a harness may print from now on: harness_free()
+ * tells.  name: the only machine that may use it, or NULL. */
+struct secret_key key_make(const char *identity, const char *name);
+void key_bytes(const struct secret_key *key, uint8_t bytes[32]);
+/* A key file of that name in the directory, for its owner only; its path. */
+const char *key_write(struct harness *harness, const char *name, const struct secret_key *keys,
+                      size_t count);
+/* The identity of a key whose secret is in these bytes, even in part; NULL: none. */
+const char *key_told(const char *text, size_t length);
 
 /* --- raw TCP --- */
 

@@ -206,17 +206,30 @@ static void process_ask(struct harness_part *part)
     kill(process->pid, SIGCONT);
 }
 
+static bool process_told(const struct process *process, const struct output *output)
+{
+    const char *identity = key_told(output->text, output->length);
+
+    if (identity)
+        fprintf(stderr, "harness: process %d printed the secret of key %s:\n%s", (int)process->pid,
+                identity, output->text);
+    return identity != NULL;
+}
+
 static bool process_end(struct harness_part *part)
 {
     struct process *process = (struct process *)part;
+    bool told;
 
     /* By itself if it can: only then it leaves coverage and leak reports. */
     process_wait_exit(process, STOP_SECONDS);
     process_kill(process);
     output_read(&process->err);
+    output_read(&process->out);
+    told = process_told(process, &process->err) || process_told(process, &process->out);
     if (!strstr(process->err.text, "Sanitizer: ") &&
         !strstr(process->err.text, ": runtime error: "))
-        return true;
+        return !told;
     fprintf(stderr, "harness: process %d reported:\n%s", (int)process->pid, process->err.text);
     return false;
 }
@@ -310,6 +323,11 @@ int process_wait_exit(struct process *process, double seconds)
     if (WIFSIGNALED(process->status))
         return 128 + WTERMSIG(process->status);
     return WEXITSTATUS(process->status);
+}
+
+bool process_dumped_core(const struct process *process)
+{
+    return process->ended && WIFSIGNALED(process->status) && WCOREDUMP(process->status);
 }
 
 int process_stop(struct process *process)

@@ -19,24 +19,54 @@ const char *setup_config(struct harness *harness, const char *name, uint16_t por
     snprintf(file, sizeof file, "%s.conf", name);
     return harness_write(harness, file,
                          "name = \"%s\";\n"
+                         "authentication = \"loopback\"; control = \"%s/%s.control\";\n"
                          "master: { listen = [\"127.0.0.1\"]; port = %u;\n"
                          "          interval = \"500 ms\"; };\n"
                          "slave: { master = \"127.0.0.1\"; port = %u;\n"
                          "         retry_min = \"200 ms\"; retry_max = \"2 s\"; };\n"
                          "clock: { kind = \"emulated\"; };\n"
                          "emulated: { file = \"%s/%s.clock\"; };\n",
-                         name, port, port, harness_directory(harness), name);
+                         name, harness_directory(harness), name, port, port,
+                         harness_directory(harness), name);
 }
 
-const char *setup_override(struct harness *harness, const char *config, const char *text)
+static const char *drop_in(struct harness *harness, const char *config, const char *title,
+                           const char *text)
 {
     const char *name = strrchr(config, '/') + 1;
     char file[128];
 
     if (mkdir(harness_path(harness, "%s.d", name), 0755) < 0 && errno != EEXIST)
         harness_die("%s.d: %s", config, strerror(errno));
-    snprintf(file, sizeof file, "%s.d/10.conf", name);
+    snprintf(file, sizeof file, "%s.d/%s.conf", name, title);
     return harness_write(harness, file, "%s", text);
+}
+
+const char *setup_keys(struct harness *harness, const char *config, const struct secret_key *keys,
+                       size_t count)
+{
+    const char *name = strrchr(config, '/') + 1;
+    char file[128];
+
+    snprintf(file, sizeof file, "%.*s.key", (int)(strrchr(name, '.') - name), name);
+    return key_write(harness, file, keys, count);
+}
+
+const char *setup_keyed(struct harness *harness, const char *name, uint16_t port,
+                        const struct secret_key *keys, size_t count)
+{
+    const char *config = setup_config(harness, name, port);
+    char text[256];
+
+    snprintf(text, sizeof text, "authentication = \"key\"; key_file = \"%s\";\n",
+             setup_keys(harness, config, keys, count));
+    (void)drop_in(harness, config, "05", text);
+    return config;
+}
+
+const char *setup_override(struct harness *harness, const char *config, const char *text)
+{
+    return drop_in(harness, config, "10", text);
 }
 
 struct rounds setup_rounds(struct process *process, size_t from)

@@ -7,9 +7,15 @@
 
 #define SETUP_INTERVAL 0.5 /* s, master.interval of all that setup_config() writes */
 
-/* For a master as well as a slave on 127.0.0.1.  Returns the path, NAME.conf in the
- * directory; the clock is in NAME.clock. */
+/* For a master as well as a slave on 127.0.0.1, without keys.  Returns the path, NAME.conf in
+ * the directory; the clock is in NAME.clock, the control socket is NAME.control. */
 const char *setup_config(struct harness *harness, const char *name, uint16_t port);
+/* The same with keys, in NAME.key. */
+const char *setup_keyed(struct harness *harness, const char *name, uint16_t port,
+                        const struct secret_key *keys, size_t count);
+/* Other keys in NAME.key of that configuration; the path. */
+const char *setup_keys(struct harness *harness, const char *config, const struct secret_key *keys,
+                       size_t count);
 /* What is to be different, in CONFIG.d, instead of what was there before; the path of that. */
 const char *setup_override(struct harness *harness, const char *config, const char *text);
 

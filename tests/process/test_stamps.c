@@ -34,8 +34,8 @@ static void assert_synchronises(struct harness *harness, const struct pair *pair
 {
     assert_true(process_wait_line(pair->slave, "Synchronised: ", SECONDS));
     assert_true(setup_wait_rounds(harness, pair->master, 0, ROUNDS, SECONDS));
-    assert_int_equal(process_count_lines(pair->master, "refused"), 0);
-    assert_int_equal(process_count_lines(pair->slave, "refused"), 0);
+    assert_int_equal(process_count_lines(pair->master, "refused on this connection"), 0);
+    assert_int_equal(process_count_lines(pair->slave, "refused on this connection"), 0);
 }
 
 static void test_kernel_stamps_are_used_and_said_once(void **state)

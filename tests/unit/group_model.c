@@ -12,6 +12,7 @@
 #define MASTER_END 0
 #define SLAVE_END 1
 #define RECONNECT_NS NS_PER_S
+#define FORGOTTEN_NS (10 * NS_PER_S) /* after which a master remembers nothing */
 #define KERNEL_SLEW_NS 5e8
 
 enum happening_kind { HAPPENS_TICK, HAPPENS_CONNECT, HAPPENS_FRAME, HAPPENS_DOWN };
@@ -132,7 +133,7 @@ static void close_end(struct group *group, struct group_connection *connection, 
     connection->open[end] = false;
     cross(group, connection, !end, HAPPENS_DOWN);
     if (end == SLAVE_END)
-        plan(group, group->now_ns + RECONNECT_NS, HAPPENS_CONNECT, connection->node);
+        plan(group, group->now_ns + RECONNECT_NS + group->away_ns, HAPPENS_CONNECT, connection->node);
 }
 
 static void handle(struct group *group, unsigned node, struct event *event);
@@ -256,7 +257,7 @@ static void connect_slave(struct group *group, unsigned node)
     if (!group->nodes[node].slave || find_connection(group, node, 0))
         return;
     if (!group->nodes[0].master) {
-        plan(group, group->now_ns + RECONNECT_NS, HAPPENS_CONNECT, node);
+        plan(group, group->now_ns + RECONNECT_NS + group->away_ns, HAPPENS_CONNECT, node);
         return;
     }
     assert_true(group->connection_count < GROUP_CONNECTIONS_MAX);
@@ -284,7 +285,7 @@ static void deliver(struct group *group, const struct group_happening *happening
     if (happening->kind == HAPPENS_DOWN) {
         connection->open[end] = false;
         if (end == SLAVE_END)
-            plan(group, group->now_ns + RECONNECT_NS, HAPPENS_CONNECT, connection->node);
+            plan(group, group->now_ns + RECONNECT_NS + group->away_ns, HAPPENS_CONNECT, connection->node);
         event.kind = EVENT_DOWN;
     } else {
         event.frame.bytes = happening->bytes;
@@ -436,7 +437,7 @@ void group_start(struct group *group, unsigned node)
     memset(config.id, (int)node, sizeof config.id);
     self->slave = slave_new(&config, &now);
     assert_non_null(self->slave);
-    plan(group, group->now_ns + RECONNECT_NS, HAPPENS_CONNECT, node);
+    plan(group, group->now_ns + RECONNECT_NS + group->away_ns, HAPPENS_CONNECT, node);
 }
 
 void group_start_all(struct group *group)
@@ -468,6 +469,14 @@ void group_stop(struct group *group, unsigned node)
 
     handle(group, node, &event);
     group_kill(group, node);
+}
+
+void group_lose(struct group *group, unsigned node)
+{
+    group->away_ns = FORGOTTEN_NS;
+    group_break(group, node);
+    group_run(group, FORGOTTEN_NS);
+    group->away_ns = 0;
 }
 
 void group_break(struct group *group, unsigned node)

@@ -64,6 +64,7 @@ struct group {
     struct master_config config; /* of the master; its name is the first node's */
     struct group_node nodes[GROUP_NODES_MAX];
     unsigned count;
+    int64_t away_ns; /* that a slave waits longer than usual until it connects */
     bool own_keys; /* each slave has a key of its own */
     struct group_connection connections[GROUP_CONNECTIONS_MAX];
     unsigned connection_count;
@@ -104,6 +105,8 @@ void group_frequency(struct group *group, unsigned node, double raw_ppm);
 void group_suspend(struct group *group, unsigned node, int64_t span_ns, int64_t rtc_error_ns);
 /* The peer's connection breaks: both ends get EVENT_DOWN. */
 void group_break(struct group *group, unsigned node);
+/* The same, and it is back a second from when this returns, long forgotten. */
+void group_lose(struct group *group, unsigned node);
 
 struct reading group_reading(struct group *group, unsigned node);
 /* Corrected clock minus true time. */

@@ -47,8 +47,8 @@ static void a_broken_connection_costs_seconds_and_no_accuracy(void **state)
 
     aged(&group, COMMON_NS);
     group.watch = group_bounds_hold;
+    group_lose(&group, 2);
     start_ns = group.now_ns;
-    group_break(&group, 2);
     group_run(&group, NS_PER_S);
     while (group_notes(&group, 0, NOTE_CLOCK_IN, "node-c", start_ns) == 0) {
         /* From the first round on the new link knows where the clock is. */
@@ -70,8 +70,8 @@ static void who_is_back_is_in_when_its_rate_is_known_too(void **state)
     int64_t start_ns;
 
     aged(&group, QUIET_NS);
+    group_lose(&group, 2);
     start_ns = group.now_ns;
-    group_break(&group, 2);
     group_run(&group, 5 * NS_PER_S);
     assert_int_equal(group.nodes[2].told.verdict, VERDICT_NEWCOMER);
     assert_int_equal(group_notes(&group, 0, NOTE_CLOCK_IN, NULL, start_ns), 0);
@@ -118,9 +118,9 @@ static void a_claimant_that_contradicts_is_corrected(void **state)
     bool corrected = false;
 
     aged(&group, COMMON_NS);
-    start_ns = group.now_ns;
     raw_ppm = group.nodes[2].clock.raw_ppm;
-    group_break(&group, 2);
+    group_lose(&group, 2);
+    start_ns = group.now_ns;
     group_frequency(&group, 2, raw_ppm + 100);
     group_run(&group, NS_PER_S);
     group_frequency(&group, 2, raw_ppm);

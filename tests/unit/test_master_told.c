@@ -45,7 +45,7 @@ static void a_new_link_is_doubted(void **state)
     int64_t first_ns;
 
     settled(&group, 5, 5e3);
-    group_break(&group, 2);
+    group_lose(&group, 2);
     group_run(&group, NS_PER_S);
     told = next_told(&group, 2);
     assert_int_equal(told->verdict, VERDICT_NEWCOMER);
@@ -131,9 +131,9 @@ static void who_is_coming_is_allowed_for(void **state)
     int64_t scatter_ns[NOTICE] = {0}, start_ns;
 
     settled(&group, 5, NOISY_NS);
-    start_ns = group.now_ns;
     group.watch = group_bounds_hold;
-    group_break(&group, 2);
+    group_lose(&group, 2);
+    start_ns = group.now_ns;
     group_run(&group, 1500 * NS_PER_MS);
     group.nodes[2].lie_ns = 5 * NS_PER_US;
     told = &group.nodes[1].told;

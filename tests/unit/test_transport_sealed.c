@@ -70,6 +70,7 @@ static void open_stamping(struct side *side, sd_event *loop)
 static void the_kernel_stamps_records(void **state)
 {
     struct side master, slave;
+    unsigned checked = 0;
 
     (void)state;
     open_stamping(&master, NULL);
@@ -80,14 +81,15 @@ static void the_kernel_stamps_records(void **state)
                      0);
     side_wait(&master, &slave.ups, 1);
     side_wait(&master, &master.ups, 1);
-    for (uint32_t i = 1; i <= 40; i++) {
+    for (uint32_t i = 1; checked < 20; i++) {
         int64_t before_ns = real_now();
 
         send_poll(&master, master.peer, i);
         side_wait(&master, &slave.frames[slave.peer], i);
         transport_collect(master.transport, master.peer);
-        if (i <= 20) /* asked for the first time, the kernel begins a moment later */
+        if (checked == 0 && slave.source != STAMP_KERNEL) /* it begins a moment later */
             continue;
+        checked++;
         assert_int_equal(master.stamped_sequence, i);
         assert_true(master.stamped_raw_ns >= before_ns && master.stamped_raw_ns <= real_now());
         assert_int_equal(slave.source, STAMP_KERNEL);
