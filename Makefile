@@ -60,7 +60,7 @@ daemon_libs := $(daemon) $(core) $(package_libs) -lm -lpthread
 berkeleyd := $(patsubst src/daemon/main.c,$(BUILD)/berkeleyd,$(wildcard src/daemon/main.c))
 ctl := $(if $(wildcard src/ctl/*.c),$(BUILD)/berkeleyctl)
 daemon_units := berkeley-master.service berkeley-slave.service
-units := $(daemon_units) berkeley-clock.service berkeley-clock.socket
+units := $(daemon_units) berkeley-clock@.service berkeley-clock@.socket
 manuals := $(wildcard man/*.[1-8])
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -161,7 +161,7 @@ ifeq ($(DESTDIR),)
 	$(reload)
 endif
 
-unit_file = sed -e 's|@sbindir@|$(sbindir)|; s|@role@|$(1)|; s|@other@|$(2)|; s|@order@|$(3)|' \
+unit_file = sed -e 's|@sbindir@|$(sbindir)|; s|@role@|$(1)|g; s|@other@|$(2)|g; s|@order@|$(3)|' \
 	systemd/berkeley.service.in
 manual = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 reload = if [ "$$(id -u)" = 0 ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
@@ -172,9 +172,9 @@ install-units:
 	install -d $(DESTDIR)$(unitdir)
 	$(call unit_file,master,slave,Before) > $(DESTDIR)$(unitdir)/berkeley-master.service
 	$(call unit_file,slave,master,After) > $(DESTDIR)$(unitdir)/berkeley-slave.service
-	sed -e 's|@sbindir@|$(sbindir)|' systemd/berkeley-clock.service.in \
-		> $(DESTDIR)$(unitdir)/berkeley-clock.service
-	install -m 644 systemd/berkeley-clock.socket $(DESTDIR)$(unitdir)/berkeley-clock.socket
+	sed -e 's|@sbindir@|$(sbindir)|' systemd/berkeley-clock@.service.in \
+		> $(DESTDIR)$(unitdir)/berkeley-clock@.service
+	install -m 644 systemd/berkeley-clock@.socket $(DESTDIR)$(unitdir)/berkeley-clock@.socket
 	$(foreach file,$(drop_ins),install -D -m 644 systemd/10-disciplines.conf $(DESTDIR)$(file) &&) :
 
 .PHONY: uninstall

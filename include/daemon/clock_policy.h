@@ -53,4 +53,7 @@ void clock_policy_init(struct clock_policy *policy, const struct kernel_port *po
  * was refused or limited, a constant text; NULL: nothing. */
 int clock_policy_adjust(struct clock_policy *policy, struct timex *timex, const char **why);
 
+/* After clock_kernel_tidy(): what is gone of the slews was not delivered. */
+void clock_policy_tidied(struct clock_policy *policy);
+
 #endif

@@ -11,6 +11,8 @@
 /* How long an answer may take: at first the server may have to be started. */
 #define CLOCK_REMOTE_WAIT_NS NS_PER_S
 #define CLOCK_REMOTE_FIRST_WAIT_NS (10 * NS_PER_S)
+/* After one that did not come, until one does. */
+#define CLOCK_REMOTE_LATE_WAIT_NS (20 * NS_PER_MS)
 
 /* Connects.  local: for all but adjust(), taken over, also on failure.  A server that went away is
  * looked for again at the next call, which fails with -errno of connect(2) until there is one;

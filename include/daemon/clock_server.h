@@ -20,6 +20,10 @@ struct clock_server;
 int clock_server_new(sd_event *loop, int listener, const struct kernel_port *port,
                      const struct clock_limits *limits, struct clock_server **server);
 void clock_server_limit(struct clock_server *server, const struct clock_limits *limits);
+/* Before the first call.  path, borrowed: a file of this process's own that is gone at the next
+ * boot, made when a clock is synchronised.  Where there is one, no clock is set forward to a time
+ * saved any more: what saved it might be lying. */
+void clock_server_remember(struct clock_server *server, const char *path);
 /* NULL is allowed. */
 void clock_server_free(struct clock_server *server);
 

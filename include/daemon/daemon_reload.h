@@ -7,8 +7,11 @@
 
 #include <stdbool.h>
 
-/* True with what shall be in force from now on in *fresh; false if the file is invalid and
- * what runs is kept.  Either is said, and so is each key that changed. */
+/* True with what may be in force from now on in *fresh; false if the file is invalid and what runs
+ * is kept.  The latter is said, and so is each key that takes a restart. */
 bool daemon_reload(const char *path, const struct config *running, struct config *fresh);
+
+/* Says each key that changed, once it is in force. */
+void daemon_reload_tell(const struct config *running, const struct config *fresh);
 
 #endif

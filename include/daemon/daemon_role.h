@@ -17,6 +17,8 @@ struct role {
     void *(*create)(const struct config *config, bool adjusts, uint32_t precision_ns,
                     const struct reading *now);
     void (*configure)(void *machine, const struct config *config, bool adjusts);
+    /* See master_bind(); NULL for a slave. */
+    void (*bind)(void *machine, bool (*is_bound)(void *context, const char *name), void *context);
     void (*handle)(void *machine, const struct event *event, struct actions *actions);
     int64_t (*wake_at)(const void *machine);
     /* What the next run should know; and back: 0, or -ERANGE if no run left this behind. */

@@ -34,6 +34,7 @@ struct daemon {
     struct actions actions;
     bool dispatching;
     bool soon; /* the next tick */
+    unsigned blind; /* ticks in a row at which the clock could not be looked at */
     char unreachable[UNREACHABLE_SIZE]; /* said last; empty while there is a connection */
 };
 

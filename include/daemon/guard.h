@@ -14,6 +14,8 @@
 
 #define GUARD_PREFIXES_MAX 64
 #define GUARD_PLACES 4096 /* addresses whose rate is known */
+#define GUARD_BITS4 32    /* of an address that count as one ... */
+#define GUARD_BITS6 64
 
 struct guard_rules {
     struct prefix allow[GUARD_PREFIXES_MAX]; /* none: all */

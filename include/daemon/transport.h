@@ -122,6 +122,9 @@ void transport_limit(struct transport *transport, const struct transport_limits 
  * (outgoing connections). */
 int transport_secure(struct transport *transport, struct keyring *keyring, const char *name);
 
+/* True if one of the keys is for the machine of this name only. */
+bool transport_binds(const struct transport *transport, const char *name);
+
 void transport_count(const struct transport *transport, struct transport_counters *counters);
 
 /* True if the text is a numeric loopback address (127.0.0.0/8, ::1). */

@@ -15,7 +15,8 @@ typedef void handshake_done(void *context, struct transport_link *link, int erro
                             const char *why);
 
 /* Takes over the socket of somebody who came; transport_admit() or transport_refuse() follows.  The
- * oldest handshake makes room if it has had a second.  0 or -errno, -EUSERS: too many under way. */
+ * oldest handshake makes room if it has had a second, or if its address has more of them under way
+ * than this one would.  0 or -errno, -EUSERS: too many under way. */
 int handshake_accept(struct transport *transport, int fd, const char *address);
 
 /* Takes over an outgoing socket, connected.  Its owner keeps the time. 0 or -errno. */

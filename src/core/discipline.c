@@ -29,6 +29,7 @@ struct discipline {
     bool has_target;
     bool disowned;    /* the group left this clock alone: its map says nothing any more */
     bool steering;    /* the kernel holds what we told it */
+    bool observed;    /* at the last tick: nothing is carried out */
     bool was_in;      /* the first synchronisation is behind us */
     bool stepped;     /* the one step is used up */
     bool beyond_said, panic_said;
@@ -349,7 +350,7 @@ bool discipline_forbids(struct discipline *discipline, const struct target *targ
 {
     int64_t asked_ns;
 
-    if (!target_possible(target) || target->hands_off)
+    if (!target_possible(target) || target->hands_off || discipline->observed)
         return false;
     asked_ns = outstanding_to(&target->map, now);
     if (!must_panic(discipline, asked_ns))
@@ -470,6 +471,7 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
                   .adjtime_ns = status->adjtime_left_ns,
                   .maxerror_ns = INT64_MAX,
                   .esterror_ns = INT64_MAX}};
+    discipline->observed = status->observed;
     if (status->jumped)
         forget(discipline, outcome);
     else if (discipline->has_last && !is_left_alone(discipline, status))

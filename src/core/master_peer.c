@@ -76,6 +76,20 @@ static bool grow(struct master *master, size_t count)
     return true;
 }
 
+/* A machine with a key of its own says who it is on one connection at a time: those that it opened
+ * before and said nothing on are not to take the others' places. */
+static void dismiss_silent(struct master *master, const struct event *event,
+                           struct actions *actions)
+{
+    for (uint32_t i = 0; event->up.owner[0] && i < master->peer_count; i++) {
+        const struct peer *peer = &master->peers[i];
+
+        if (i != event->peer && peer->up && !peer->welcomed &&
+            strcmp(peer->owner, event->up.owner) == 0)
+            dismiss(master, i, BYE_RESTARTED, actions);
+    }
+}
+
 void master_peer_up(struct master *master, const struct event *event, struct actions *actions)
 {
     struct peer *peer;
@@ -84,6 +98,7 @@ void master_peer_up(struct master *master, const struct event *event, struct act
         actions_add(actions, ACTION_CLOSE, event->peer);
         return;
     }
+    dismiss_silent(master, event, actions);
     peer = &master->peers[event->peer];
     forget(peer);
     if (!peer->estimator)
@@ -182,6 +197,13 @@ static void displace(struct master *master, uint32_t slot, const char *owner, in
     dismiss(master, slot, BYE_RESTARTED, actions);
 }
 
+void master_bind(struct master *master, bool (*is_bound)(void *context, const char *name),
+                 void *context)
+{
+    master->is_bound = is_bound;
+    master->bound_context = context;
+}
+
 /* Why this node cannot be taken in; 0 if it can, and then its older connections are gone. */
 static unsigned objection(struct master *master, const struct peer *peer,
                           const struct wire_hello *hello, struct actions *actions)
@@ -189,6 +211,8 @@ static unsigned objection(struct master *master, const struct peer *peer,
     if (strcmp(hello->group, master->config.group) != 0)
         return BYE_GROUP;
     if (peer->owner[0] && strcmp(peer->owner, hello->name) != 0)
+        return BYE_KEY;
+    if (!peer->owner[0] && master->is_bound && master->is_bound(master->bound_context, hello->name))
         return BYE_KEY;
     if (strcmp(hello->name, master->config.name) == 0)
         return BYE_NAME;

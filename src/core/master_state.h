@@ -102,6 +102,8 @@ enum phase {
 struct absent;
 
 struct master {
+    bool (*is_bound)(void *context, const char *name); /* NULL: no name is */
+    void *bound_context;
     struct master_config config;
     struct discipline *discipline;
     struct clock_status status; /* of the last tick */

@@ -43,9 +43,14 @@ struct clock {
     int64_t meddled_raw_ns; /* the last time anybody else changed something */
 };
 
+/* A clock that could not be reached for a while may have been tidied (clock_kernel_tidy). */
 static int adjust(struct clock *clock, struct timex *timex)
 {
-    return clock->port.adjust(clock->port.context, timex);
+    int r = clock->port.adjust(clock->port.context, timex);
+
+    if (r < 0)
+        clock->ours = false;
+    return r;
 }
 
 static void guess_pll(struct clock *clock, const struct timex *timex)
@@ -379,7 +384,11 @@ int clock_steer(struct clock *clock, const struct order *order)
         return -EINVAL;
     asked = timex_of(clock, order);
     r = clock_slew_errors(&clock->port, &clock->slews, clock->left.remainder_ns, &asked);
-    return r < 0 ? r : steer_both(clock, order, &asked);
+    if (r >= 0)
+        r = steer_both(clock, order, &asked);
+    if (r < 0)
+        clock->ours = false;
+    return r;
 }
 
 int clock_step(struct clock *clock, int64_t delta_ns)

@@ -267,3 +267,8 @@ int clock_policy_adjust(struct clock_policy *policy, struct timex *timex, const 
         r = allow(policy, timex, why);
     return r < 0 ? r : adjust(policy, timex);
 }
+
+void clock_policy_tidied(struct clock_policy *policy)
+{
+    policy->pll.written = policy->adjtime.written = 0;
+}

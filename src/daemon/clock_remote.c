@@ -16,6 +16,7 @@ struct remote {
     int fd; /* or -1 */
     uint32_t sequence;
     bool answered; /* once */
+    bool late;     /* nothing since it was last waited for */
 };
 
 static int disconnect(struct remote *remote, int error)
@@ -76,8 +77,10 @@ static int receive_answer(struct remote *remote, const struct clock_call *call,
 
     do {
         r = wait_readable(remote, call->deadline_ns);
-        if (r < 0)
+        if (r < 0) {
+            remote->late = true;
             return r;
+        }
         length = recv(remote->fd, answer, sizeof *answer, MSG_DONTWAIT | MSG_TRUNC);
         if (length <= 0)
             return disconnect(remote, -ECONNRESET);
@@ -85,23 +88,28 @@ static int receive_answer(struct remote *remote, const struct clock_call *call,
             return disconnect(remote, -EPROTO);
     } while (answer->sequence != call->sequence);
     remote->answered = true;
+    remote->late = false;
     return 0;
+}
+
+/* Nobody else is kept waiting again and again for a server that hangs. */
+static int64_t wait_time(const struct remote *remote)
+{
+    if (!remote->answered)
+        return CLOCK_REMOTE_FIRST_WAIT_NS;
+    return remote->late ? CLOCK_REMOTE_LATE_WAIT_NS : CLOCK_REMOTE_WAIT_NS;
 }
 
 static int remote_adjust(void *context, struct timex *timex)
 {
     struct remote *remote = context;
-    int64_t wait_ns = remote->answered ? CLOCK_REMOTE_WAIT_NS : CLOCK_REMOTE_FIRST_WAIT_NS;
     struct clock_call answer, call = {.version = CLOCK_CALL_VERSION,
                                       .sequence = ++remote->sequence,
-                                      .deadline_ns = clock_call_now_ns() + wait_ns};
+                                      .deadline_ns = clock_call_now_ns() + wait_time(remote)};
     int r;
 
     clock_call_put(&call, timex);
     r = send_call(remote, &call);
-    /* Gone since the last call, and this one not taken by anybody: there may be a new one. */
-    if (r == -ECONNRESET)
-        r = send_call(remote, &call);
     if (r >= 0)
         r = receive_answer(remote, &call, &answer);
     if (r < 0)

@@ -5,6 +5,7 @@
 #include "daemon/journal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,14 +22,16 @@ struct clock_server {
     sd_event *loop;
     sd_event_source *accepting, *asking;
     int listener, client; /* or -1 */
+    const char *settled_file; /* to be made; or NULL */
 };
 
-static void tidy(const struct clock_server *server)
+static void tidy(struct clock_server *server)
 {
     int r = server->policy.limits.adjust ? clock_kernel_tidy(&server->port) : 0;
 
     if (r < 0 && r != -EPERM)
         journal_error("Cannot tidy up the clock: %s", strerror(-r));
+    clock_policy_tidied(&server->policy);
 }
 
 static void drop_client(struct clock_server *server)
@@ -41,6 +44,20 @@ static void drop_client(struct clock_server *server)
     tidy(server);
 }
 
+static void remember(struct clock_server *server)
+{
+    int fd;
+
+    if (!server->settled_file || !server->policy.settled)
+        return;
+    fd = open(server->settled_file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        (void)close(fd);
+    else
+        journal_warning("Cannot make %s: %s", server->settled_file, strerror(errno));
+    server->settled_file = NULL;
+}
+
 static void carry_out(struct clock_server *server, struct clock_call *call)
 {
     struct timex timex;
@@ -49,6 +66,7 @@ static void carry_out(struct clock_server *server, struct clock_call *call)
     clock_call_get(call, &timex);
     call->result = clock_policy_adjust(&server->policy, &timex, &why);
     clock_call_put(call, &timex);
+    remember(server);
     if (why)
         journal_warning("%s what was asked of the clock: %s.",
                         call->result == -EPERM ? "Refused" : "Limited", why);
@@ -144,6 +162,14 @@ int clock_server_new(sd_event *loop, int listener, const struct kernel_port *por
 void clock_server_limit(struct clock_server *server, const struct clock_limits *limits)
 {
     server->policy.limits = *limits;
+}
+
+void clock_server_remember(struct clock_server *server, const char *path)
+{
+    if (access(path, F_OK) == 0)
+        server->policy.set_forward = true;
+    else
+        server->settled_file = path;
 }
 
 void clock_server_free(struct clock_server *server)

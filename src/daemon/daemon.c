@@ -19,6 +19,7 @@
 #include <systemd/sd-event.h>
 
 #define TICK_US UINT64_C(1000000)
+#define BLIND_TICKS 30
 #define SOON_US (DISCIPLINE_SOON_NS / NS_PER_US)
 
 struct reading daemon_read_clock(struct daemon *daemon)
@@ -169,15 +170,26 @@ static void tell_status(struct daemon *daemon)
     notify_status(sentence);
 }
 
+/* A machine without ticks knows neither silence nor the end of holdover. */
+static void go_blind(struct daemon *daemon, int error)
+{
+    journal_errno(error, "Cannot look at the clock: %m");
+    if (++daemon->blind < BLIND_TICKS)
+        return;
+    journal_error("The clock was out of reach for too long: giving up.");
+    sd_event_exit(daemon->loop, EXIT_ERROR);
+}
+
 static void look(struct daemon *daemon)
 {
     struct event event = {.kind = EVENT_TICK};
     int r = clock_look(daemon->clock, &event.tick);
 
     if (r < 0) {
-        journal_errno(r, "Cannot look at the clock: %m");
+        go_blind(daemon, r);
         return;
     }
+    daemon->blind = 0;
     event.tick.observed = !clock_adjusts(daemon->clock);
     daemon->soon = false;
     dispatch(daemon, &event);
@@ -232,6 +244,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 
 static void apply(struct daemon *daemon, const struct config *fresh, struct keyring *keyring)
 {
+    daemon_reload_tell(&daemon->config, fresh);
     daemon->config = *fresh;
     daemon->keyed |= keyring != NULL;
     journal_set_level(daemon->options->log_level >= 0 ? daemon->options->log_level
@@ -281,6 +294,13 @@ static int open_loop(struct daemon *daemon)
     return r;
 }
 
+static bool is_bound(void *context, const char *name)
+{
+    const struct daemon *daemon = context;
+
+    return transport_binds(daemon->transport, name);
+}
+
 static int open_machine(struct daemon *daemon)
 {
     struct reading now = daemon_read_clock(daemon);
@@ -289,6 +309,8 @@ static int open_machine(struct daemon *daemon)
                                            clock_precision_ns(daemon->clock), &now);
     if (!daemon->machine)
         return -ENOMEM;
+    if (daemon->role->bind)
+        daemon->role->bind(daemon->machine, is_bound, daemon);
     daemon_state_resume(daemon->state, daemon->role, daemon->machine);
     return 0;
 }

@@ -8,7 +8,10 @@
 #include "daemon/journal.h"
 #include "daemon/notify.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 struct serving {
     const char *config_path;
@@ -16,6 +19,7 @@ struct serving {
     sd_event *loop;
     sd_event_source *signals[3];
     struct clock_server *server;
+    char settled_file[PATH_MAX];
 };
 
 static struct clock_limits limits_of(const struct config *config)
@@ -43,6 +47,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)info;
     notify_reloading();
     if (daemon_reload(serving->config_path, &serving->config, &fresh)) {
+        daemon_reload_tell(&serving->config, &fresh);
         serving->config = fresh;
         struct clock_limits limits = limits_of(&fresh);
         clock_server_limit(serving->server, &limits);
@@ -70,6 +75,20 @@ static int open_signals(struct serving *serving)
     return r;
 }
 
+/* The unit names a directory that is kept until the machine is booted anew. */
+static void remember(struct serving *serving)
+{
+    const char *directory = getenv("RUNTIME_DIRECTORY");
+    int length;
+
+    if (!directory || *directory != '/')
+        return;
+    length = snprintf(serving->settled_file, sizeof serving->settled_file, "%s/synchronised",
+                      directory);
+    if (length > 0 && (size_t)length < sizeof serving->settled_file)
+        clock_server_remember(serving->server, serving->settled_file);
+}
+
 static int open_server(struct serving *serving, int listener)
 {
     struct clock_limits limits = limits_of(&serving->config);
@@ -79,7 +98,10 @@ static int open_server(struct serving *serving, int listener)
     if (r < 0)
         return r;
     r = clock_server_new(serving->loop, listener, &port, &limits, &serving->server);
-    return r < 0 ? journal_errno(r, "Cannot serve the clock: %m") : 0;
+    if (r < 0)
+        return journal_errno(r, "Cannot serve the clock: %m");
+    remember(serving);
+    return 0;
 }
 
 static int open_all(struct serving *serving)

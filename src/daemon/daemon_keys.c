@@ -117,7 +117,8 @@ int daemon_keys_reload(const struct config *config, bool master, bool keyed,
         return 0;
     }
     r = daemon_keys_load(config, master, keyring);
-    if (r < 0 && keyed)
-        journal_warning("The keys in force are kept.");
+    if (r < 0)
+        journal_warning("Nothing is reloaded: the configuration%s in force %s kept.",
+                        keyed ? " and the keys" : "", keyed ? "are" : "is");
     return r;
 }

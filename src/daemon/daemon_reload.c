@@ -30,7 +30,11 @@ bool daemon_reload(const char *path, const struct config *running, struct config
     }
     *fresh = wanted;
     config_keep(running, fresh);
-    config_compare(running, fresh, note_changed, NULL);
     config_compare(fresh, &wanted, note_kept, NULL);
     return true;
+}
+
+void daemon_reload_tell(const struct config *running, const struct config *fresh)
+{
+    config_compare(running, fresh, note_changed, NULL);
 }

@@ -97,6 +97,12 @@ static void master_reconfigure(void *machine, const struct config *config, bool 
     master_configure(machine, &master);
 }
 
+static void master_set_bound(void *machine, bool (*is_bound)(void *context, const char *name),
+                             void *context)
+{
+    master_bind(machine, is_bound, context);
+}
+
 static void master_take(void *machine, const struct event *event, struct actions *actions)
 {
     master_handle(machine, event, actions);
@@ -178,7 +184,8 @@ const struct role role_master = {.name = "master",
                                  .master = true,
                                  .create = master_create,
                                  .configure = master_reconfigure,
-                                 .handle = master_take,
+                                 .bind = master_set_bound,
+    .handle = master_take,
                                  .wake_at = master_wake,
                                  .recall = master_remember,
                                  .resume = master_go_on,

@@ -184,7 +184,7 @@ enum guard_verdict guard_judge(struct guard *guard, const struct sockaddr *addre
 
     if (!guard_permits(guard, address))
         return GUARD_DENIED;
-    if (guard->rules.per_second == 0 || !prefix_of(address, 32, 64, &block))
+    if (guard->rules.per_second == 0 || !prefix_of(address, GUARD_BITS4, GUARD_BITS6, &block))
         return GUARD_ADMITTED;
     return take_one(guard, place_of(guard, &block, now_us), now_us) ? GUARD_ADMITTED
                                                                     : GUARD_TOO_OFTEN;

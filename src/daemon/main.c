@@ -176,18 +176,21 @@ static int printed(void)
     return EXIT_ERROR;
 }
 
-/* What can be known of the keys: of those of one role, or of both. */
+/* What can be known of the keys.  Without a role: the file has to be good, and, where there is none,
+ * neither role may need one; whom its keys are for matters to a slave only. */
 static int check_keys(const struct command *command, const struct config *config)
 {
     const struct role *const roles[] = {&role_master, &role_slave};
+    bool found = false;
     int r = 0;
 
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0] && r == 0; i++) {
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0] && r == 0 && !found; i++) {
         struct keyring *keyring;
 
         if (command->options.role && command->options.role != roles[i])
             continue;
         r = daemon_keys_load(config, roles[i]->master, &keyring);
+        found = keyring != NULL;
         keyring_free(keyring);
     }
     return r == -EACCES ? EXIT_PERMISSION : r < 0 ? EXIT_BAD_CONFIG : EXIT_OK;

@@ -62,8 +62,8 @@ static const char *reason_clause(unsigned reason)
     case BYE_NAME:
         return "another machine of the group has the same name; set a different `name`";
     case BYE_KEY:
-        return "a key is missing on one of the two, was withdrawn, or is not for a machine of that "
-               "name";
+        return "its key was replaced or withdrawn, is missing on one of the two, or is not for a "
+               "machine of that name";
     default:
         return "the connection broke";
     }

@@ -167,6 +167,16 @@ int transport_secure(struct transport *transport, struct keyring *keyring, const
     return 0;
 }
 
+bool transport_binds(const struct transport *transport, const char *name)
+{
+    const struct key *key;
+
+    for (size_t i = 0; transport->keyring && (key = keyring_at(transport->keyring, i)); i++)
+        if (strcmp(key->name, name) == 0)
+            return true;
+    return false;
+}
+
 void transport_count(const struct transport *transport, struct transport_counters *counters)
 {
     *counters = transport->counters;

@@ -254,6 +254,8 @@ static void connector_try(struct connector *connector, const char *why)
         const struct addrinfo *address = connector->untried;
         int r;
 
+        if (address != connector->trying) /* what one refused, another may accept */
+            connector->key_place = 0;
         connector->trying = address;
         connector->untried = address->ai_next;
         transport_print_address(address->ai_addr, address->ai_addrlen, connector->address);
@@ -367,11 +369,13 @@ bool connector_should_switch(const struct transport *transport, const struct key
 
 void connector_restart(struct connector *connector)
 {
-    if (!connector || connector->lookup || connector->slot != TRANSPORT_NO_PEER)
+    if (!connector)
+        return;
+    connector->key_place = 0;
+    if (connector->lookup || connector->slot != TRANSPORT_NO_PEER)
         return;
     connector_drop_attempt(connector);
     connector_drop_addresses(connector);
-    connector->key_place = 0;
     connector->wait_ns = connector->retry_min_ns;
     connector_set_timer(connector, 0);
 }

@@ -15,6 +15,7 @@
 #define TIME_DEFAULT_NS (5 * NS_PER_S)
 #define TIMER_ACCURACY_US UINT64_C(10000)
 #define GRACE_US UINT64_C(1000000) /* that the oldest has had before it makes room */
+#define GREEDY_LOOK 16 /* of the oldest, for one of an address that has more than its share */
 
 struct handshake {
     struct handshake *next;      /* of those who came */
@@ -24,6 +25,7 @@ struct handshake {
     struct transport_link link;
     sd_event_source *io, *timer;
     uint64_t begun_us;
+    struct prefix block; /* whose guard_judge() counts; of those who came */
 };
 
 void handshake_free(struct handshake *handshake)
@@ -94,7 +96,7 @@ static const char *reason(const struct handshake *handshake, int error, char why
         break;
     case -ECONNRESET:
         snprintf(why, WHY_SIZE, "it closed the connection before it proved its key%s",
-                 called ? " (no key there?)" : "");
+                 called ? " (no key there? or it turns this machine away: its journal tells)" : "");
         break;
     case -ETIMEDOUT:
         snprintf(why, WHY_SIZE, "it did not prove its key in time");
@@ -257,28 +259,67 @@ static void disown(struct handshake *handshake)
     handshake_free(handshake);
 }
 
-static int make_room(struct transport *transport)
+static struct prefix block_of(int fd)
+{
+    struct sockaddr_storage remote = {0};
+    struct prefix block = {0};
+    socklen_t size = sizeof(remote);
+
+    if (getpeername(fd, (struct sockaddr *)&remote, &size) == 0)
+        (void)prefix_of((const struct sockaddr *)&remote, GUARD_BITS4, GUARD_BITS6, &block);
+    return block;
+}
+
+static uint32_t count_block(const struct transport *transport, const struct prefix *block)
+{
+    uint32_t count = 0;
+
+    for (const struct handshake *at = transport->handshakes; at; at = at->next)
+        count += at->block.family == block->family &&
+                 memcmp(at->block.bytes, block->bytes, sizeof(block->bytes)) == 0;
+    return count;
+}
+
+/* Who of the oldest has to go, so that no address keeps the others out however fast it knocks:
+ * one that has had its time, or one whose address holds more places than the newcomer's would. */
+static struct handshake *find_leaving(const struct transport *transport, const struct prefix *block)
+{
+    struct handshake *at = transport->handshakes;
+    uint32_t fair = count_block(transport, block) + 1;
+
+    if (transport_now_us(transport) - at->begun_us >= GRACE_US)
+        return at;
+    for (unsigned i = 0; at && i < GREEDY_LOOK; i++, at = at->next)
+        if (count_block(transport, &at->block) > fair)
+            return at;
+    return NULL;
+}
+
+static int make_room(struct transport *transport, const struct prefix *block)
 {
     uint32_t most = transport->limits.handshakes ? transport->limits.handshakes : HANDSHAKES_DEFAULT;
-    struct handshake *oldest = transport->handshakes;
+    struct handshake *leaving;
 
     if (transport->handshaking < most)
         return 0;
-    if (transport_now_us(transport) - oldest->begun_us < GRACE_US)
+    leaving = find_leaving(transport, block);
+    if (!leaving)
         return -EUSERS;
-    handshake_end(oldest, -ETIMEDOUT);
+    handshake_end(leaving, -ETIMEDOUT);
     return 0;
 }
 
 int handshake_accept(struct transport *transport, int fd, const char *address)
 {
+    const struct prefix block = block_of(fd);
     struct handshake *fresh;
-    int r = make_room(transport);
+    int r = make_room(transport, &block);
 
     if (r == 0)
         r = handshake_new(transport, fd, address, NULL, &fresh);
     if (r < 0)
         return r;
+    fresh->block = block;
     r = watch(fresh);
     if (r < 0) {
         disown(fresh);

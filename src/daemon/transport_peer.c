@@ -11,6 +11,7 @@
 
 #define BURST_US UINT64_C(2000000) /* the full bucket, as time at the sustained rate */
 #define FRAME_COST UINT64_C(1000000)
+#define CRUMB_COST (FRAME_COST / 16) /* of a read that completes no frame */
 #define SLOTS_MIN 8
 
 struct peer *peer_ref(struct peer *peer)
@@ -72,7 +73,7 @@ void transport_close(struct transport *transport, uint32_t slot)
     peer_detach(peer);
 }
 
-static bool peer_pay(struct peer *peer)
+static bool peer_pay(struct peer *peer, uint64_t cost)
 {
     uint64_t now_us = transport_now_us(peer->transport);
     uint64_t passed_us = now_us - peer->credit_us;
@@ -83,9 +84,9 @@ static bool peer_pay(struct peer *peer)
     else
         peer->credit += passed_us * peer->rate;
     peer->credit_us = now_us;
-    if (peer->credit < FRAME_COST)
+    if (peer->credit < cost)
         return false;
-    peer->credit -= FRAME_COST;
+    peer->credit -= cost;
     return true;
 }
 
@@ -128,7 +129,7 @@ static int peer_deliver(struct peer *peer, const struct reading *arrived, enum s
            length <= peer->in_length - at) {
         const struct transport_handler *handler = &peer->transport->handler;
 
-        if (!peer_pay(peer))
+        if (!peer_pay(peer, FRAME_COST))
             return -EBUSY;
         peer->stamps.in++;
         peer->transport->counters.frames_in++;
@@ -195,6 +196,7 @@ static void peer_receive(struct peer *peer)
     int64_t real_ns = 0;
     ssize_t n = stamps_receive(peer->fd, into, room, &real_ns);
     int r = n < 0 ? (int)n : 0;
+    unsigned frames = peer->stamps.in;
     enum stamp_source source;
     struct reading arrived;
 
@@ -208,6 +210,8 @@ static void peer_receive(struct peer *peer)
     r = peer_take_in(peer, into, (size_t)n, &arrived, source);
     if (!peer->transport)
         return;
+    if (r == 0 && peer->stamps.in == frames && !peer_pay(peer, CRUMB_COST))
+        r = -EBUSY;
     if (r < 0)
         peer_drop(peer->transport, peer->slot, r == -EPIPE ? 0 : r);
     else

@@ -227,6 +227,8 @@ static void what_is_forbidden_may_be_explained(void **state)
     follow(discipline, 5000, true);
     assert_true(forbids(discipline, 2 * PANIC_NS, false));
     assert_false(tick(discipline, observed).events & DISCIPLINE_PANIC);
+    assert_false(forbids(discipline, 2 * PANIC_NS, false)); /* nothing is carried out anyway */
+    (void)tick(discipline, status_at(RAW_NS));
     assert_true(forbids(discipline, 2 * PANIC_NS, false));
     discipline_limit(discipline, &wider);
     assert_false(tick(discipline, status_at(RAW_NS)).events & DISCIPLINE_PANIC);

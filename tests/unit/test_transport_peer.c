@@ -233,6 +233,28 @@ static void test_rate(void **state)
     side_close_with_client(&side, fd);
 }
 
+/* Frames in crumbs cost as many turns of the loop as crumbs: sixteen of them count as a frame. */
+static void test_crumbs(void **state)
+{
+    struct side side;
+    int fd = start(&side, &narrow);
+    uint8_t frame[WIRE_FRAME_MAX];
+    unsigned crumbs = 0;
+
+    (void)state;
+    make_frame(frame, sizeof(frame), 1);
+    assert_true(sd_event_now(side.loop, CLOCK_MONOTONIC, &later_us) >= 0);
+    stopped = true;
+    while (side.downs == 0) {
+        write_all(fd, frame + crumbs++ % sizeof(frame), 1);
+        assert_true(sd_event_run(side.loop, SIDE_STEP_US) > 0);
+    }
+    assert_int_equal(side.frames[0], 1);
+    assert_int_equal(side.error, -EBUSY);
+    assert_in_range(crumbs, 15 * 2 * SLOW_RATE, 16 * 2 * SLOW_RATE + 1);
+    side_close_with_client(&side, fd);
+}
+
 /* One frame of the honest peer comes after 32 KiB of the other's: what the other
  * is dropped for keeps nobody waiting. */
 static void test_flood_beside_honest(void **state)
@@ -402,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_reset_by_other_end),
         cmocka_unit_test(test_silent),
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_crumbs),
         cmocka_unit_test(test_flood_beside_honest),
         cmocka_unit_test(test_turns),
         cmocka_unit_test(test_close_in_frame),
