@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <time.h>
 
 #include "transport_keys.h"
 
@@ -29,20 +28,6 @@ static void a_stamp_from_after_the_encryption_follows(void **state)
     transport_collect(master.transport, master.peer);
     assert_int_equal(master.stamped, 1);
     close_both(&master, &slave);
-}
-
-static int64_t real_now(void)
-{
-    struct timespec t;
-
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &t), 0);
-    return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-static void side_real(void *context, struct reading *reading)
-{
-    (void)context;
-    *reading = (struct reading){.raw_ns = real_now()};
 }
 
 /* Takes REALTIME for its RAW, and asks for stamps. */

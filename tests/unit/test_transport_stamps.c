@@ -66,20 +66,6 @@ int journal_errno(int error, const char *format, ...)
     return error;
 }
 
-static int64_t real_now(void)
-{
-    struct timespec t;
-
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &t), 0);
-    return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-static void side_real(void *context, struct reading *reading)
-{
-    (void)context;
-    *reading = (struct reading){.raw_ns = real_now()};
-}
-
 /* A listening side that takes REALTIME for its RAW, and asks for stamps. */
 static int open_stamping(struct side *side)
 {

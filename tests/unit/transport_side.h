@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -106,6 +107,21 @@ static inline void side_stamp(void *context, struct reading *reading)
     struct side *side = context;
 
     *reading = (struct reading){.raw_ns = ++side->stamps, .total_ns = 7};
+}
+
+static inline int64_t real_now(void)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &t), 0);
+    return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* Takes REALTIME for its RAW. */
+static inline void side_real(void *context, struct reading *reading)
+{
+    (void)context;
+    *reading = (struct reading){.raw_ns = real_now()};
 }
 
 /* The kernel's stamps as they are; the side's own readings must then be of REALTIME too. */
