@@ -65,7 +65,7 @@ structure_environment = CC='$(CC)' language='$(language) $(package_cflags)' warn
 	core=$(core) instrumented='$(SANITIZE)$(COVERAGE)'
 unit := unit: $(unit_tests)
 process := process: $(process_tests)
-structure := structure: tests/structure/check tests/structure/documents
+structure := structure: tests/structure/check tests/structure/documents tests/structure/units
 sim := sim: $(sim_tests) tests/sim/simulations
 
 .PHONY: check check-unit check-process check-structure check-sim

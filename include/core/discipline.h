@@ -123,9 +123,9 @@ void discipline_limit(struct discipline *discipline, const struct discipline_lim
  * beyond 1 %, stamps out of range, NaN): the old map stays. */
 int discipline_follow(struct discipline *discipline, const struct target *target);
 
-/* Is this a correction beyond panic_threshold, after the first synchronisation?  Then it is not
- * to be followed, and the next tick says so (DISCIPLINE_PANIC), unless it finds that the clock
- * jumped meanwhile. */
+/* Is this a correction beyond panic_threshold, after the first synchronisation, of a clock that
+ * is not only observed?  Then it is not to be followed, and the next tick says so
+ * (DISCIPLINE_PANIC), unless it finds that the clock jumped meanwhile. */
 bool discipline_forbids(struct discipline *discipline, const struct target *target,
                         const struct reading *now);
 

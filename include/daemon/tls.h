@@ -5,7 +5,8 @@
  *
  * Both ends prove that they hold the key; there are no certificates, no tickets, no early data
  * and no other version.  One record carries one frame.  Identities travel in the clear; a peer
- * that proves no key costs no public-key operation, but one that repeats a ClientHello it heard does.  About 19 KB of heap each.
+ * that proves no key costs no public-key operation, but one that repeats a ClientHello it heard
+ * does.  About 19 KB of heap each.
  */
 #ifndef BERKELEY_DAEMON_TLS_H
 #define BERKELEY_DAEMON_TLS_H

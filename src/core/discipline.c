@@ -48,6 +48,7 @@ struct discipline {
     int64_t last_slew_ns;     /* outstanding after that tick's order */
     int64_t last_underway_ns; /* of it: not part of the order */
     int64_t last_chunk_ns;    /* what the PLL takes of it at the next second */
+    int64_t last_step_ns;     /* to be made after it; 0: none */
 };
 
 struct discipline *discipline_new(const struct discipline_limits *limits)
@@ -134,8 +135,7 @@ int discipline_resume(struct discipline *discipline, const struct discipline_mem
     if (!same_raw || !memory->synchronised)
         return 0;
     discipline->target = memory->target;
-    discipline->has_target = discipline->resumed = discipline->steering = true;
-    discipline->was_in = true;
+    discipline->has_target = discipline->resumed = discipline->steering = discipline->was_in = true;
     discipline->state = SYNC_HOLDOVER;
     discipline->held_raw_ns = memory->target.map.raw_ns;
     discipline->held_known = true;
@@ -270,6 +270,7 @@ static void notice_foreign(struct discipline *discipline, const struct clock_sta
     int64_t delivered_ns = discipline->last_slew_ns - status->slew_left_ns;
     int64_t moved_ns = status->now.total_ns - discipline->last.total_ns;
     int64_t expected_ns = timestamp_drift(span_ns, discipline->last_freq_ppb) + delivered_ns;
+    int64_t foreign_ns = moved_ns - discipline->last_step_ns - expected_ns;
     /* Each part deviates by itself, even where they cancel each other out. */
     int64_t slewed_ns = timestamp_abs(discipline->last_underway_ns) +
                         timestamp_abs(delivered_ns - discipline->last_underway_ns);
@@ -277,10 +278,12 @@ static void notice_foreign(struct discipline *discipline, const struct clock_sta
                            timestamp_drift(discipline->last_chunk_ns, FOREIGN_CHUNK_PPB) +
                            timestamp_drift(span_ns, FOREIGN_RATE_PPB);
 
-    if (timestamp_abs(moved_ns - expected_ns) <= tolerance_ns)
+    /* A step that could not be made is nobody's: it is left to the slews. */
+    if (timestamp_abs(foreign_ns) <= tolerance_ns ||
+        timestamp_abs(foreign_ns + discipline->last_step_ns) <= tolerance_ns)
         return;
     outcome->events |= DISCIPLINE_FOREIGN;
-    outcome->foreign_ns = moved_ns - expected_ns;
+    outcome->foreign_ns = foreign_ns;
     discipline->state = SYNC_UNSYNCHRONISED;
 }
 
@@ -392,8 +395,7 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
     }
     outcome->events |= DISCIPLINE_STEP;
     outcome->step_ns = outcome->outstanding_ns;
-    outcome->outstanding_ns = 0;
-    outcome->order.slew_ns = outcome->order.adjtime_ns = 0;
+    outcome->outstanding_ns = outcome->order.slew_ns = outcome->order.adjtime_ns = 0;
     discipline->stepped = true;
 }
 
@@ -412,7 +414,7 @@ static void remember(struct discipline *discipline, const struct clock_status *s
 {
     discipline->has_last = true;
     discipline->last = status->now;
-    discipline->last.total_ns += outcome->step_ns;
+    discipline->last_step_ns = outcome->step_ns;
     discipline->last_freq_ppb = outcome->order.freq_ppb;
     /* A step ends the chunk under way, too. */
     discipline->last_underway_ns = outcome->step_ns ? 0 : status->underway_ns;
@@ -455,8 +457,7 @@ static void check_resumed(struct discipline *discipline, const struct clock_stat
         go_on_from(discipline, status);
         return;
     }
-    discipline->has_target = false;
-    discipline->was_in = false;
+    discipline->has_target = discipline->was_in = false;
     discipline->state = SYNC_UNSYNCHRONISED;
 }
 

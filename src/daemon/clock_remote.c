@@ -92,12 +92,20 @@ static int receive_answer(struct remote *remote, const struct clock_call *call,
     return 0;
 }
 
+/* A late answer: the server is slow, but does not hang. */
+static bool has_spoken(const struct remote *remote)
+{
+    struct pollfd pollfd = {.fd = remote->fd, .events = POLLIN};
+
+    return poll(&pollfd, 1, 0) > 0;
+}
+
 /* Nobody else is kept waiting again and again for a server that hangs. */
 static int64_t wait_time(const struct remote *remote)
 {
     if (!remote->answered)
         return CLOCK_REMOTE_FIRST_WAIT_NS;
-    return remote->late ? CLOCK_REMOTE_LATE_WAIT_NS : CLOCK_REMOTE_WAIT_NS;
+    return remote->late && !has_spoken(remote) ? CLOCK_REMOTE_LATE_WAIT_NS : CLOCK_REMOTE_WAIT_NS;
 }
 
 static int remote_adjust(void *context, struct timex *timex)

@@ -185,13 +185,13 @@ static void look(struct daemon *daemon)
     struct event event = {.kind = EVENT_TICK};
     int r = clock_look(daemon->clock, &event.tick);
 
+    daemon->soon = false;
     if (r < 0) {
         go_blind(daemon, r);
         return;
     }
     daemon->blind = 0;
     event.tick.observed = !clock_adjusts(daemon->clock);
-    daemon->soon = false;
     dispatch(daemon, &event);
     daemon_state_tick(daemon->state);
     tell_status(daemon);

@@ -143,7 +143,6 @@ static void connector_stand(struct connector *connector, struct transport_link *
     int r = peer_open(transport, true, link, &connector->slot);
 
     connector_drop_attempt(connector);
-    connector->key_place = 0;
     if (r < 0) {
         tls_free(link->tls);
         transport_close_fd(&link->fd);
@@ -159,14 +158,9 @@ static void connector_stand(struct connector *connector, struct transport_link *
 static bool connector_next_key(struct connector *connector)
 {
     const struct transport *transport = connector->transport;
-    size_t place;
 
-    if (keyring_usable(transport->keyring, transport->name, connector->key_place + 1, &place)) {
-        connector->key_place = place;
-        return true;
-    }
-    connector->key_place = 0;
-    return false;
+    return keyring_usable(transport->keyring, transport->name, connector->key_place + 1,
+                          &connector->key_place);
 }
 
 static void connector_secured(void *context, struct transport_link *link, int error,
@@ -369,10 +363,7 @@ bool connector_should_switch(const struct transport *transport, const struct key
 
 void connector_restart(struct connector *connector)
 {
-    if (!connector)
-        return;
-    connector->key_place = 0;
-    if (connector->lookup || connector->slot != TRANSPORT_NO_PEER)
+    if (!connector || connector->lookup || connector->slot != TRANSPORT_NO_PEER)
         return;
     connector_drop_attempt(connector);
     connector_drop_addresses(connector);

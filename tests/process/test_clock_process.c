@@ -11,18 +11,21 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/timex.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #define SECONDS 10
 #define SYNCHRONISED_SECONDS 60
+#define BLIND_SECONDS 60
 #define SPREAD_NS (500 * NS_PER_US)
 
 struct node {
     const char *config, *clock, *socket;
-    char variable[256];
+    char variable[256], memory[256];
     struct process *server, *daemon;
 };
 
@@ -55,7 +58,7 @@ static struct process *serve(struct harness *harness, struct node *node)
     int64_t deadline = harness_deadline(SECONDS);
     struct notify *notify = notify_open(harness);
     const char *const arguments[] = {"--clock", "-c", node->config, NULL};
-    const char *const environment[] = {node->variable, NULL};
+    const char *const environment[] = {node->variable, node->memory, NULL};
     const struct process_options options = {
         .arguments = arguments, .environment = environment, .notify = notify};
     struct process *process = process_spawn(harness, &options);
@@ -75,6 +78,9 @@ static struct node make_node(struct harness *harness, const char *name, uint16_t
     struct kernel_port kernel;
 
     snprintf(node.variable, sizeof node.variable, "BERKELEY_EMULATED_CLOCK=%s", node.socket);
+    snprintf(node.memory, sizeof node.memory, "RUNTIME_DIRECTORY=%s",
+             harness_path(harness, "%s.memory", name));
+    assert_int_equal(mkdir(strchr(node.memory, '/'), 0700), 0);
     assert_int_equal(clock_emulated_port(node.clock, &oscillator, &kernel), 0);
     kernel.release(kernel.context);
     return node;
@@ -91,21 +97,31 @@ static bool wait_status(struct harness *harness, const struct node *node, int ma
     return false;
 }
 
+/* Since the boot: the service manager keeps the directory. */
+static bool is_remembered(struct harness *harness, const char *name)
+{
+    return access(harness_path(harness, "%s.memory/synchronised", name), F_OK) == 0;
+}
+
 static void test_group(void **state)
 {
     struct harness *harness = *state;
     uint16_t port = harness_port();
-    struct node nodes[] = {make_node(harness, "one", port, 0),
-                           make_node(harness, "two", port, 30 * NS_PER_MS)};
+    const char *const names[] = {"one", "two"};
+    struct node nodes[] = {make_node(harness, names[0], port, 0),
+                           make_node(harness, names[1], port, 30 * NS_PER_MS)};
     const char *const paths[] = {nodes[0].clock, nodes[1].clock};
     struct clocks *clocks = clocks_open(harness, paths, 2, SECONDS);
 
     for (int i = 0; i < 2; i++) {
         nodes[i].server = serve(harness, &nodes[i]);
+        assert_false(is_remembered(harness, names[i]));
         nodes[i].daemon = spawn(harness, &nodes[i], i == 0 ? "--master" : "--slave");
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         assert_true(wait_status(harness, &nodes[i], STA_PLL | STA_UNSYNC, STA_PLL));
+        assert_true(is_remembered(harness, names[i]));
+    }
     assert_true(clocks_wait_spread(clocks, CLOCKS_ALL, SPREAD_NS, SYNCHRONISED_SECONDS));
 
     /* A server that dies is missed for a second, not longer. */
@@ -124,6 +140,7 @@ static void test_group(void **state)
 
     for (int i = 0; i < 2; i++) {
         assert_int_equal(process_stop(nodes[i].daemon), 0);
+        assert_null(strstr(process_stderr(nodes[i].daemon), "was changed by"));
         assert_true(wait_status(harness, &nodes[i], STA_PLL | STA_FREQHOLD, 0));
         assert_int_equal(process_stop(nodes[i].server), 0);
         assert_string_equal(process_stderr(nodes[i].server), "");
@@ -179,14 +196,44 @@ static void test_reload(void **state)
     assert_int_equal(process_stop(node.server), 0);
 }
 
+/* It takes half a minute to give up, in which the other cases run. */
+static struct harness *aside;
+static struct node blind;
+
+static int begin_blind(void **state)
+{
+    (void)state;
+    aside = harness_new();
+    blind = make_node(aside, "blind", harness_port(), 0);
+    blind.server = serve(aside, &blind);
+    blind.daemon = spawn(aside, &blind, "--slave");
+    if (!process_wait_line(blind.daemon, "started as slave", SECONDS))
+        return -1;
+    process_kill(blind.server);
+    return 0;
+}
+
+static void test_blind(void **state)
+{
+    (void)state;
+    assert_int_equal(process_wait_exit(blind.daemon, BLIND_SECONDS), 1);
+    assert_int_equal(process_count_lines(blind.daemon, "out of reach for too long"), 1);
+}
+
+static int end_blind(void **state)
+{
+    (void)state;
+    return harness_free(aside) ? 0 : -1;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_group),     TEST(test_nobody_there), TEST(test_a_second_daemon),
-        TEST(test_no_socket), TEST(test_reload),
+        TEST(test_no_socket), TEST(test_reload),       cmocka_unit_test(test_blind),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, begin_blind, end_blind);
 }

@@ -206,16 +206,66 @@ static void test_bad_file_at_a_reload(void **state)
 
     assert_true(process_wait_line(slave, "Following master", SECONDS));
     harness_write(*state, "lead.key", "shared %.60s\n", key.secret);
+    setup_override(*state, config, "master: { quorum = 3; };\n");
     process_signal(master, SIGHUP);
     assert_true(process_wait_line(master, "lead\\.key:1: ", SECONDS));
-    assert_true(process_wait_line(master, "The keys in force are kept", SECONDS));
+    assert_true(process_wait_line(
+        master, "Nothing is reloaded: the configuration and the keys in force are kept", SECONDS));
+    assert_int_equal(process_count_lines(master, "is changed|Configuration reloaded"), 0);
     assert_int_equal(unlink(key_path(*state, "lead")), 0);
     process_signal(master, SIGHUP);
     assert_true(process_wait_line(master, "The key file .*lead\\.key is gone", SECONDS));
+    assert_true(process_wait_line(master, "master\\.quorum is changed", SECONDS));
     sealed = sealed_connect(*state, port, &key);
     assert_non_null(sealed);
     sealed_close(sealed);
     assert_int_equal(process_count_lines(slave, "Master .* is gone"), 0);
+}
+
+/* Without a key so far, and with a bad one now. */
+static void test_first_key_is_bad(void **state)
+{
+    const char *config = setup_config(*state, "lead", harness_port());
+    char directory[128];
+    struct process *master;
+
+    if (access(KEY_FILE, F_OK) == 0) {
+        print_message("# this machine has a " KEY_FILE "\n");
+        skip();
+    }
+    snprintf(directory, sizeof directory, "CREDENTIALS_DIRECTORY=%s", harness_directory(*state));
+    setup_override(*state, config, "authentication = \"key\";\n");
+    master = process_spawn(
+        *state, &(struct process_options){
+                    .arguments = (const char *const[]){"--master", "-v", "-c", config, NULL},
+                    .environment = (const char *const[]){directory, NULL}});
+    assert_true(process_wait_line(master, "started as master", SECONDS));
+    harness_write(*state, "berkeley.key", "shared\n");
+    setup_override(*state, config, "authentication = \"key\"; master: { quorum = 3; };\n");
+    process_signal(master, SIGHUP);
+    assert_true(process_wait_line(
+        master, "Nothing is reloaded: the configuration in force is kept", SECONDS));
+    assert_int_equal(process_count_lines(master, "is changed|Configuration reloaded"), 0);
+}
+
+static void expect_verdict(struct harness *harness, const char *role, const char *config, int code)
+{
+    struct process *process = process_start(harness, "--check", "-c", config, role, NULL);
+
+    assert_int_equal(process_wait_exit(process, SECONDS), code);
+    assert_int_equal(process_count_lines(process, "none of its keys is for this machine"),
+                     code == 78);
+}
+
+/* The file of a master that has a key for each machine but for itself. */
+static void test_check_of_keys_for_others(void **state)
+{
+    const struct secret_key keys[] = {key_make("key-one", "one"), key_make("key-two", "two")};
+    const char *config = setup_keyed(*state, "lead", harness_port(), keys, 2);
+
+    expect_verdict(*state, NULL, config, 0);
+    expect_verdict(*state, "--master", config, 0);
+    expect_verdict(*state, "--slave", config, 78);
 }
 
 /* The harness looks for secrets in all that was printed. */
@@ -277,6 +327,8 @@ int main(void)
         TEST(test_no_key),
         TEST(test_credential),
         TEST(test_bad_file_at_a_reload),
+        TEST(test_first_key_is_bad),
+        TEST(test_check_of_keys_for_others),
         TEST(test_print_config),
         TEST(test_core_dump),
     };

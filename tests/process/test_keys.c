@@ -179,7 +179,7 @@ static void test_master_without_a_key(void **state)
 
     expect_disagreement(*state, NULL, &key, DISAGREE,
                         "Cannot reach the master 127\\.0\\.0\\.1 .*: it (does not speak TLS|closed "
-                        "the connection).* \\(no key there\\?\\)");
+                        "the connection).* \\(no key there\\?");
 }
 
 static void test_slave_with_another_key(void **state)
@@ -209,6 +209,28 @@ static void test_key_of_another(void **state)
     assert_true(process_wait_line(master, "No connection with two \\(" FROM "\\): .*key", SECONDS));
     assert_true(process_wait_line(slave, "127\\.0\\.0\\.1.*: .*key", SECONDS));
     assert_int_equal(process_count_lines(master, "Slave .* joined"), 0);
+}
+
+/* A reference is believed: nobody with the common key may call itself one, not even before the
+ * true one was ever there. */
+static void test_name_of_a_reference(void **state)
+{
+    const struct secret_key keys[] = {key_make("shared", NULL), key_make("key-gps1", "gps1")};
+    uint16_t port = harness_port();
+    const char *config = setup_keyed(*state, "master", port, keys, 2);
+    struct process *master, *thief, *gps;
+
+    setup_override(*state, config, "master: { references = [\"gps1\"]; };\n");
+    master = process_start(*state, "--master", "-v", "-c", config, NULL);
+    thief = start(*state, "--slave", "gps1", port, &keys[0], 1);
+    assert_true(
+        process_wait_line(master, "No connection with gps1 \\(" FROM "\\): .*key", SECONDS));
+    assert_true(process_wait_line(thief, "127\\.0\\.0\\.1.*: .*key", SECONDS));
+    assert_int_equal(process_count_lines(master, "Slave gps1 .*joined"), 0);
+    assert_int_equal(process_stop(thief), 0);
+    gps = start(*state, "--slave", "gps1", port, &keys[1], 1);
+    assert_true(process_wait_line(gps, "Following master", SECONDS));
+    assert_true(process_wait_line(master, "Slave gps1 .*joined", SECONDS));
 }
 
 /* Its own name in the file: it knows itself that the key is not its own. */
@@ -251,6 +273,7 @@ int main(void)
         TEST(test_slave_without_a_key),     TEST(test_master_without_a_key),
         TEST(test_slave_with_another_key),  TEST(test_key_of_another),
         TEST(test_no_key_for_this_machine), TEST(test_revocation),
+        TEST(test_name_of_a_reference),
     };
     struct CMUnitTest knocks[COUNT];
     int failed;

@@ -216,6 +216,40 @@ static void a_server_may_come_back(void **state)
     stop(service);
 }
 
+/* Neither what was found nor what was ordered in vain is compared with what the server did
+ * while nobody could see it. */
+static void what_a_new_server_tidied_was_changed_by_nobody(void **state)
+{
+    struct service *service = *state;
+    struct timex timex = {.modes = ADJ_FREQUENCY, .freq = 77 * PPM};
+    const struct order order = {.slew_ns = 100 * NS_PER_US, .synchronised = true};
+    struct clock *clock = NULL;
+    struct clock_status status;
+    struct kernel_port port;
+
+    start(service);
+    port = reach(service);
+    assert_int_equal(clock_kernel_open(&port, true, &clock), 0);
+    for (int i = 0; i < 2; i++) {
+        (void)look(clock);
+        assert_int_equal(clock_steer(clock, &order), 0);
+        stop(service);
+        start(service);
+        assert_int_equal(i == 0 ? clock_look(clock, &status) : clock_steer(clock, &order),
+                         -ECONNRESET);
+        pass(&service->kernel, NS_PER_S);
+        (void)look(clock);
+        assert_int_equal(lines, 0);
+    }
+    assert_int_equal(clock_steer(clock, &order), 0);
+    (void)timex_model_adjust(&service->kernel.model, service->kernel.model.raw_ns, &timex);
+    (void)look(clock);
+    assert_int_equal(lines, 1);
+    assert_non_null(strstr(heard, "was changed by"));
+    clock_free(clock);
+    stop(service);
+}
+
 static void observes_where_the_server_may_not(void **state)
 {
     struct service *service = *state;
@@ -379,10 +413,15 @@ static void no_answer_is_not_waited_for_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(it_makes_no_difference),  TEST(a_step_arrives),
-        TEST(the_rest_stays_here),     TEST(nobody_there),
-        TEST(a_server_may_come_back),  TEST(observes_where_the_server_may_not),
-        TEST(bad_answers_are_refused), TEST(no_answer_is_not_waited_for_long),
+        TEST(it_makes_no_difference),
+        TEST(a_step_arrives),
+        TEST(the_rest_stays_here),
+        TEST(nobody_there),
+        TEST(a_server_may_come_back),
+        TEST(observes_where_the_server_may_not),
+        TEST(bad_answers_are_refused),
+        TEST(no_answer_is_not_waited_for_long),
+        TEST(what_a_new_server_tidied_was_changed_by_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,6 @@
 #include "clock_socket.h"
 #include "policed_clock.h"
 
-#include <sys/stat.h>
-#include <sys/wait.h>
-
 struct bench {
     char path[SOCKET_PATH_SIZE];
     struct virtual_kernel kernel;
@@ -309,6 +306,68 @@ static void what_is_allowed_once_is_so_for_all_clients(void **state)
     run(bench);
 }
 
+/* What no second delivered, since the clock was tidied, is nothing to be taken back. */
+static void connecting_anew_allows_no_more(void **state)
+{
+    struct bench *bench = *state;
+    const struct timex_model *model = &bench->kernel.model;
+    int64_t ns, raw_ns = model->raw_ns;
+
+    for (int i = 0; i < 20; i++) {
+        int fd = socket_connect(bench->path);
+
+        (void)result_of(bench, fd, steer_call(500 * NS_PER_MS, true));
+        (void)result_of(bench, fd, adjtime_call(-1));
+        close(fd);
+        fd = socket_connect(bench->path);
+        (void)result_of(bench, fd, steer_call(-500 * NS_PER_MS, true));
+        (void)result_of(bench, fd, adjtime_call(-500000));
+        pass_boundary(&bench->kernel, 10 * NS_PER_MS);
+        close(fd);
+    }
+    run(bench);
+    raw_ns = model->raw_ns - raw_ns;
+    ns = model->real_ns - REAL0 - raw_ns;
+    /* Two slews. */
+    assert_in_range(-ns, 0, (uintmax_t)(2 * usual_limits.max_slew_ppm * 1.02e-6 * (double)raw_ns));
+}
+
+/* The same kernel anew, as after a restart of the server. */
+static void serve_again(struct bench *bench, const char *marker)
+{
+    struct kernel_port port;
+
+    clock_server_free(bench->server);
+    port = virtual_port(&bench->kernel, NULL);
+    assert_int_equal(clock_server_new(bench->loop, clock_server_listen(bench->path), &port,
+                                      &usual_limits, &bench->server),
+                     0);
+    clock_server_remember(bench->server, marker);
+}
+
+static void once_synchronised_no_clock_is_set_forward(void **state)
+{
+    static const bool synchronised[] = {false, true};
+    struct bench *bench = *state;
+    char marker[SOCKET_PATH_SIZE + 16];
+
+    (void)snprintf(marker, sizeof marker, "%s.synchronised", bench->path);
+    for (int i = 0; i < 2; i++) {
+        serve_again(bench, marker);
+        int fd = socket_connect(bench->path);
+        assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), TIME_ERROR);
+        (void)result_of(bench, fd, steer_call(0, synchronised[i]));
+        assert_int_equal(access(marker, F_OK) == 0, synchronised[i]);
+        close(fd);
+    }
+    serve_again(bench, marker);
+    int fd = socket_connect(bench->path);
+    assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), -EPERM);
+    assert_served(bench, fd);
+    close(fd);
+    assert_int_equal(unlink(marker), 0);
+}
+
 static void limits_can_be_changed(void **state)
 {
     struct bench *bench = *state;
@@ -347,75 +406,6 @@ static void a_client_that_does_not_read_is_dropped(void **state)
     run(bench);
 }
 
-static void only_its_user_may_connect(void **state)
-{
-    struct bench *bench = *state;
-    struct stat file;
-
-    assert_int_equal(stat(bench->path, &file), 0);
-    assert_int_equal(file.st_mode & 0777, 0600);
-}
-
-static void a_place_in_use_is_not_taken(void **state)
-{
-    struct bench *bench = *state;
-    char path[SOCKET_PATH_SIZE];
-    char longer[200] = {0};
-    int fd;
-
-    memset(longer, 'x', sizeof longer - 1);
-    assert_int_equal(clock_server_listen(bench->path), -EADDRINUSE);
-    assert_int_equal(clock_server_listen(NULL), -EDESTADDRREQ);
-    assert_int_equal(clock_server_listen(longer), -ENAMETOOLONG);
-    assert_int_equal(clock_server_listen("/nonexistent/socket"), -ENOENT);
-    socket_place(path);
-    fd = clock_server_listen(path);
-    assert_true(fd >= 0);
-    close(fd);
-    fd = clock_server_listen(path);
-    assert_true(fd >= 0);
-    close(fd);
-    socket_remove(path);
-}
-
-/* In a child, whose descriptors are its own. */
-static int listen_with(int type, const char *path)
-{
-    struct sockaddr_un address = socket_address(path);
-    char pid[16];
-    int status, fd;
-    pid_t child = fork();
-
-    if (child == 0) {
-        (void)close(3);
-        fd = socket(AF_UNIX, type, 0);
-        if (fd != 3 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-            (type != SOCK_DGRAM && listen(fd, 1) < 0))
-            _exit(99);
-        (void)snprintf(pid, sizeof pid, "%d", getpid());
-        (void)setenv("LISTEN_PID", pid, 1);
-        (void)setenv("LISTEN_FDS", "1", 1);
-        fd = clock_server_listen(NULL);
-        _exit(fd < 0 ? -fd : fd);
-    }
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    (void)unlink(path);
-    return WEXITSTATUS(status);
-}
-
-static void the_socket_may_be_passed(void **state)
-{
-    char path[SOCKET_PATH_SIZE];
-
-    (void)state;
-    socket_place(path);
-    assert_int_equal(listen_with(SOCK_SEQPACKET, path), 3);
-    assert_int_equal(listen_with(SOCK_STREAM, path), EINVAL);
-    assert_int_equal(listen_with(SOCK_DGRAM, path), EINVAL);
-    socket_remove(path);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -431,11 +421,10 @@ int main(void)
         TEST(what_was_left_behind_is_tidied),
         cmocka_unit_test_setup_teardown(a_clock_of_others_is_left_alone, setup_observing, teardown),
         TEST(what_is_allowed_once_is_so_for_all_clients),
+        TEST(connecting_anew_allows_no_more),
+        TEST(once_synchronised_no_clock_is_set_forward),
         TEST(limits_can_be_changed),
         TEST(a_client_that_does_not_read_is_dropped),
-        TEST(only_its_user_may_connect),
-        TEST(a_place_in_use_is_not_taken),
-        cmocka_unit_test(the_socket_may_be_passed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

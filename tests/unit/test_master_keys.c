@@ -168,6 +168,58 @@ static void a_withdrawn_key_is_named(void **state)
     probe_free(&probe);
 }
 
+static void one_silent_connection_to_an_owner(void **state)
+{
+    (void)state;
+    static const char *const owners[] = {"node1", "node2", "", ""};
+    struct probe probe;
+
+    started(&probe);
+    join(&probe, 4, "node1", "node1", 1);
+    for (uint32_t i = 0; i < 4; i++)
+        probe_up_as(&probe, i, owners[i]);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_true(probe.open[i]);
+
+    probe_up_as(&probe, 5, "node1");
+    probe_assert_dismissed(&probe, 0, BYE_RESTARTED);
+    assert_int_equal(probe_count(&probe, ACTION_CLOSE), 1);
+    assert_int_equal(probe_count(&probe, ACTION_NOTE), 0);
+    assert_int_equal(slaves_of(&probe), 1);
+    probe_frame(&probe, 5, probe_hello("node1", 1));
+    assert_non_null(probe_note(&probe, NOTE_SLAVE_REPLACED));
+    assert_false(probe.open[4]);
+    probe_free(&probe);
+}
+
+static bool is_bound(void *context, const char *name)
+{
+    return strcmp(name, context) == 0;
+}
+
+static void a_bound_name_is_nobody_elses(void **state)
+{
+    (void)state;
+    char bound[] = "node1";
+    struct probe probe;
+
+    started(&probe);
+    hello(&probe, 0, "", bound, 1); /* no key is for it yet */
+    assert_non_null(probe_note(&probe, NOTE_SLAVE_JOINED));
+    probe_down(&probe, 0, 0);
+    master_bind(probe.master, is_bound, bound);
+    for (int i = 0; i < 2; i++) { /* before its owner was there, and after that */
+        hello(&probe, 0, "", bound, 1);
+        probe_assert_dismissed(&probe, 0, BYE_KEY);
+        assert_int_equal(probe_note(&probe, NOTE_PEER_REFUSED)->reason, BYE_KEY);
+        assert_int_equal(slaves_of(&probe), 0);
+        join(&probe, 1, bound, bound, 1);
+        probe_down(&probe, 1, 0);
+    }
+    join(&probe, 0, "", "node2", 1);
+    probe_free(&probe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +230,8 @@ int main(void)
         cmocka_unit_test(its_own_older_connection_gives_way),
         cmocka_unit_test(nobody_goes_for_one_who_is_turned_away),
         cmocka_unit_test(a_withdrawn_key_is_named),
+        cmocka_unit_test(one_silent_connection_to_an_owner),
+        cmocka_unit_test(a_bound_name_is_nobody_elses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,36 @@ static void what_a_suspend_explains_is_no_panic(void **state)
     probe_free(&probe);
 }
 
+/* Whoever else sets a clock that is only observed may do so by days: it is in the group still. */
+static void an_observer_may_be_anywhere(void **state)
+{
+    (void)state;
+    int64_t far_ns = 2 * probe_slave_config().limits.panic_threshold_ns;
+    struct clock_status status = {.observed = true};
+    struct summary summary;
+    struct probe probe;
+
+    welcomed(&probe);
+    probe_frame(&probe, 0, correct(&probe, 1, 0));
+    for (uint32_t round = 2; round < 40; round++) {
+        status.now = probe.now;
+        probe_tick_status(&probe, &status);
+        assert_null(probe_note(&probe, NOTE_PANIC));
+        assert_null(probe_note(&probe, NOTE_FOREIGN_STEP));
+        assert_true(probe.open[0]);
+        probe_wait(&probe, NS_PER_S);
+        if (round == 5)
+            probe.now.total_ns += far_ns;
+        probe_frame(&probe, 0, correct(&probe, round, round < 5 ? 0 : -far_ns));
+        assert_null(probe_note(&probe, NOTE_FRAME_REFUSED));
+    }
+    slave_summary(probe.slave, &probe.now, &summary);
+    assert_int_equal(summary.state, SYNC_SYNCHRONISED);
+    assert_int_equal(summary.round, 39);
+    assert_true(summary.bound_ns >= far_ns && summary.bound_ns < far_ns + NS_PER_MS);
+    probe_free(&probe);
+}
+
 static void the_last_round_there_is_does_not_end_all(void **state)
 {
     (void)state;
@@ -315,6 +345,7 @@ int main(void)
         cmocka_unit_test(the_same_welcome_is_no_map),
         cmocka_unit_test(a_correction_beyond_panic_is_not_taken_up),
         cmocka_unit_test(what_a_suspend_explains_is_no_panic),
+        cmocka_unit_test(an_observer_may_be_anywhere),
         cmocka_unit_test(the_last_round_there_is_does_not_end_all),
         cmocka_unit_test(some_that_are_of_no_use_are_borne),
         cmocka_unit_test(patience_can_be_set),

@@ -36,6 +36,64 @@ static void slow_handshakes_do_not_keep_others_out(void **state)
     close_both(&master, &slave);
 }
 
+static int dial_from(const char *local, uint16_t port)
+{
+    struct sockaddr_in from = loopback(0), to = loopback(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(inet_pton(AF_INET, local, &from.sin_addr), 1);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+        assert_int_equal(errno, EINPROGRESS);
+    return fd;
+}
+
+static void assert_still_open(int fd)
+{
+    uint8_t byte;
+
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+/* Neither by holding them nor by asking again at once for what it lost. */
+static void one_address_does_not_hold_all_places(void **state)
+{
+    const struct transport_limits three = {.max_peers = 6,
+                                           .frames_per_second = 1000,
+                                           .handshakes = 3,
+                                           .handshake_time_ns = 60 * NS_PER_S};
+    struct side master;
+    uint16_t port;
+    int greedy[5], other;
+
+    (void)state;
+    open_master(&master, &three, "shared " SECRET_A "\n");
+    port = transport_port(master.transport);
+    for (size_t i = 0; i < 3; i++)
+        greedy[i] = dial_from("127.0.0.1", port);
+    while (count(&master).accepted < 3)
+        assert_true(sd_event_run(master.loop, SIDE_STEP_US) > 0);
+
+    other = dial_from("127.0.0.2", port);
+    while (count(&master).accepted + count(&master).refused_handshakes < 4)
+        assert_true(sd_event_run(master.loop, SIDE_STEP_US) > 0);
+    assert_int_equal(count(&master).accepted, 4);
+    assert_end(greedy[0]);
+    assert_still_open(other);
+
+    for (size_t i = 3; i < 5; i++)
+        greedy[i] = dial_from("127.0.0.1", port);
+    while (count(&master).accepted + count(&master).refused_handshakes < 6)
+        assert_true(sd_event_run(master.loop, SIDE_STEP_US) > 0);
+    assert_still_open(other);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(close(greedy[i]), 0);
+    assert_int_equal(close(other), 0);
+    side_close(&master);
+}
+
 static int nap(sd_event_source *source, uint64_t usec, void *context)
 {
     unsigned *naps = context;
@@ -124,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slow_handshakes_do_not_keep_others_out),
+        cmocka_unit_test(one_address_does_not_hold_all_places),
         cmocka_unit_test(the_oldest_makes_room_after_a_second),
         cmocka_unit_test(some_addresses_stay_out),
         cmocka_unit_test(who_knocks_too_often_waits_outside),

@@ -215,6 +215,24 @@ static void a_key_for_others_is_no_key(void **state)
     side_close(&slave);
 }
 
+static void a_key_of_its_own_binds_a_name(void **state)
+{
+    struct side master;
+
+    (void)state;
+    side_open(&master, NULL, &roomy);
+    assert_false(transport_binds(master.transport, "node1"));
+    assert_int_equal(transport_secure(master.transport,
+                                      ring("node2 " SECRET_A "\nown " SECRET_B " node1"), "time1"),
+                     0);
+    assert_true(transport_binds(master.transport, "node1"));
+    assert_false(transport_binds(master.transport, "node2"));
+    assert_false(transport_binds(master.transport, "own"));
+    assert_int_equal(transport_secure(master.transport, ring("node2 " SECRET_A), "time1"), 0);
+    assert_false(transport_binds(master.transport, "node1"));
+    side_close(&master);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +246,7 @@ int main(void)
         cmocka_unit_test(keys_rotate),
         cmocka_unit_test(a_withdrawn_key_ends_its_connections_only),
         cmocka_unit_test(a_key_for_others_is_no_key),
+        cmocka_unit_test(a_key_of_its_own_binds_a_name),
     };
 
     alarm(SIDE_TEST_S);
