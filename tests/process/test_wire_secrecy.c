@@ -93,7 +93,7 @@ static unsigned count_text(const struct netns_stream *stream, const char *text)
     const uint8_t *at = stream->bytes, *end = at + stream->length;
     unsigned count = 0;
 
-    while ((at = memmem(at, (size_t)(end - at), text, strlen(text)))) {
+    while (at && (at = memmem(at, (size_t)(end - at), text, strlen(text)))) {
         count++;
         at++;
     }
