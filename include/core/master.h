@@ -44,8 +44,8 @@ void master_configure(struct master *master, const struct master_config *config)
 void master_recall(const struct master *master, struct discipline_memory *memory);
 int master_resume(struct master *master, const struct discipline_memory *memory, bool same_raw);
 
-/* is_bound: whether a key that only the machine of this name may use exists; such a name is nobody's
- * without that key.  Asked at each HELLO. */
+/* is_bound: whether a key that only the machine of this name may use exists; such a name is
+ * nobody's without that key.  Asked at each HELLO. */
 void master_bind(struct master *master, bool (*is_bound)(void *context, const char *name),
                  void *context);
 

@@ -40,7 +40,8 @@ void guard_free(struct guard *guard);
 /* Other rules; the rates known stay. */
 void guard_rule(struct guard *guard, const struct guard_rules *rules);
 
-/* Takes note of the attempt; those refused take nothing from what is admitted later. now_us: CLOCK_MONOTONIC. */
+/* Takes note of the attempt; those refused take nothing from what is admitted later.
+ * now_us: CLOCK_MONOTONIC. */
 enum guard_verdict guard_judge(struct guard *guard, const struct sockaddr *address,
                                uint64_t now_us);
 /* By deny and allow alone: for connections that stand. */

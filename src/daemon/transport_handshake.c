@@ -85,7 +85,8 @@ static const char *reason(const struct handshake *handshake, int error, char why
         break;
     case -EKEYREJECTED:
         snprintf(why, WHY_SIZE,
-                 called ? "it does not accept the key \"%s\"" : "its key \"%s\" is another one than ours",
+                 called ? "it does not accept the key \"%s\""
+                        : "its key \"%s\" is another one than ours",
                  identity);
         break;
     case -EPROTO:
@@ -297,10 +298,10 @@ static struct handshake *find_leaving(const struct transport *transport, const s
 
 static int make_room(struct transport *transport, const struct prefix *block)
 {
-    uint32_t most = transport->limits.handshakes ? transport->limits.handshakes : HANDSHAKES_DEFAULT;
+    uint32_t most = transport->limits.handshakes;
     struct handshake *leaving;
 
-    if (transport->handshaking < most)
+    if (transport->handshaking < (most > 0 ? most : HANDSHAKES_DEFAULT))
         return 0;
     leaving = find_leaving(transport, block);
     if (!leaving)

@@ -50,7 +50,8 @@ check-corpus: ## every file of tests/fuzz/corpus once through its target
 
 fuzz_covered := $(addprefix src/,core/wire.c $(addprefix daemon/,config_text.c config_tree.c \
 	config_value.c state.c keyring.c keyring_parse.c \
-	prefix.c control_words.c tls.c transport_handshake.c clock_server.c))
+	prefix.c control_words.c tls.c transport_handshake.c clock_policy.c \
+	clock_server.c))
 .PHONY: fuzz-coverage
 fuzz-coverage: ## lines of the parsers that the corpora run, those grown by make fuzz included
 	@find $(BUILD)/fuzz-coverage -name '*.gcda' -delete 2>/dev/null || :
