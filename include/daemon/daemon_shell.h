@@ -9,6 +9,7 @@
 #include "daemon/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/daemon_control.h"
+#include "daemon/daemon_signals.h"
 #include "daemon/daemon_state.h"
 #include "daemon/keyring.h"
 #include "daemon/transport.h"
@@ -23,7 +24,7 @@ struct daemon {
     struct config config;
     sd_event *loop;
     sd_event_source *wake, *tick, *clock_set;
-    sd_event_source *signals[3];
+    sd_event_source *signals[DAEMON_SIGNALS];
     struct clock *clock;
     struct daemon_state *state;
     struct keyring *keyring; /* until the transport has it */

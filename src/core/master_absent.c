@@ -92,8 +92,8 @@ void master_absent_return(struct master *master, struct peer *peer, int64_t raw_
         struct absent *absent = &master->absent[i];
         struct estimator *fresh = peer->estimator;
 
-        if (is_over(absent, raw_ns) ||
-            peer->state == SYNC_UNSYNCHRONISED || peer->kind != absent->peer.kind ||
+        if (is_over(absent, raw_ns) || peer->state == SYNC_UNSYNCHRONISED ||
+            peer->kind != absent->peer.kind ||
             strcmp(peer->name, absent->peer.name) != 0 ||
             strcmp(peer->owner, absent->peer.owner) != 0 ||
             memcmp(peer->id, absent->peer.id, sizeof peer->id) != 0)

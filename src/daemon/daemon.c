@@ -5,6 +5,7 @@
 #include "daemon/daemon_control.h"
 #include "daemon/daemon_keys.h"
 #include "daemon/daemon_reload.h"
+#include "daemon/daemon_signals.h"
 #include "daemon/daemon_state.h"
 #include "daemon/daemon_wire.h"
 #include "daemon/journal.h"
@@ -161,11 +162,10 @@ static void view_counters(void *context, struct transport_counters *counters)
 
 static void tell_status(struct daemon *daemon)
 {
-    struct reading now = daemon_read_clock(daemon);
     char sentence[NARRATOR_STATUS_SIZE];
     struct summary summary;
 
-    daemon->role->summarise(daemon->machine, &now, &summary);
+    view_summary(daemon, &summary);
     narrator_status(&summary, daemon->role->master, sentence);
     notify_status(sentence);
 }
@@ -274,24 +274,11 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static int open_loop(struct daemon *daemon)
 {
-    sigset_t mask;
-    int r;
+    int r = sd_event_new(&daemon->loop);
 
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGHUP);
-    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-        return -errno;
     signal(SIGPIPE, SIG_IGN);
-    r = sd_event_new(&daemon->loop);
-    if (r >= 0)
-        r = sd_event_add_signal(daemon->loop, &daemon->signals[0], SIGTERM, on_stop, daemon);
-    if (r >= 0)
-        r = sd_event_add_signal(daemon->loop, &daemon->signals[1], SIGINT, on_stop, daemon);
-    if (r >= 0)
-        r = sd_event_add_signal(daemon->loop, &daemon->signals[2], SIGHUP, on_reload, daemon);
-    return r;
+    return r < 0 ? r
+                 : daemon_signals_open(daemon->loop, on_stop, on_reload, daemon, daemon->signals);
 }
 
 static bool is_bound(void *context, const char *name)
@@ -340,7 +327,6 @@ static int open_transport(struct daemon *daemon)
         .stamp = on_stamp,
         .convert = daemon->config.timestamps == CONFIG_STAMPS_KERNEL ? on_convert : NULL,
         .context = daemon};
-
     struct keyring *keyring = daemon->keyring;
 
     daemon->keyed = keyring != NULL;
@@ -385,8 +371,7 @@ static void close_all(struct daemon *daemon)
     sd_event_source_unref(daemon->clock_set);
     sd_event_source_unref(daemon->tick);
     sd_event_source_unref(daemon->wake);
-    for (size_t i = 0; i < sizeof daemon->signals / sizeof daemon->signals[0]; i++)
-        sd_event_source_unref(daemon->signals[i]);
+    daemon_signals_close(daemon->signals);
     if (daemon->clock)
         clock_free(daemon->clock);
     sd_event_unref(daemon->loop);

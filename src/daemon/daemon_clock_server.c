@@ -5,11 +5,11 @@
 #include "daemon/daemon.h"
 #include "daemon/daemon_clock.h"
 #include "daemon/daemon_reload.h"
+#include "daemon/daemon_signals.h"
 #include "daemon/journal.h"
 #include "daemon/notify.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ struct serving {
     const char *config_path;
     struct config config;
     sd_event *loop;
-    sd_event_source *signals[3];
+    sd_event_source *signals[DAEMON_SIGNALS];
     struct clock_server *server;
     char settled_file[PATH_MAX];
 };
@@ -56,25 +56,6 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
     return 0;
 }
 
-static int open_signals(struct serving *serving)
-{
-    static const int stops[] = {SIGTERM, SIGINT};
-    sigset_t mask;
-    int r = 0;
-
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGHUP);
-    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-        return -errno;
-    for (size_t i = 0; r >= 0 && i < sizeof stops / sizeof stops[0]; i++)
-        r = sd_event_add_signal(serving->loop, &serving->signals[i], stops[i], on_stop, serving);
-    if (r >= 0)
-        r = sd_event_add_signal(serving->loop, &serving->signals[2], SIGHUP, on_reload, serving);
-    return r;
-}
-
 /* The unit names a directory that is kept until the machine is booted anew. */
 static void remember(struct serving *serving)
 {
@@ -109,7 +90,7 @@ static int open_all(struct serving *serving)
     int listener, r = sd_event_new(&serving->loop);
 
     if (r >= 0)
-        r = open_signals(serving);
+        r = daemon_signals_open(serving->loop, on_stop, on_reload, serving, serving->signals);
     if (r >= 0)
         r = notify_watchdog(serving->loop);
     if (r < 0)
@@ -125,8 +106,7 @@ static int open_all(struct serving *serving)
 static void close_all(struct serving *serving)
 {
     clock_server_free(serving->server);
-    for (size_t i = 0; i < sizeof serving->signals / sizeof serving->signals[0]; i++)
-        sd_event_source_unref(serving->signals[i]);
+    daemon_signals_close(serving->signals);
     sd_event_unref(serving->loop);
 }
 

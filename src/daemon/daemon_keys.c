@@ -63,9 +63,8 @@ static int check_usable(const struct config *config, bool master, const struct k
                         const char *path)
 {
     char text[KEYRING_ERROR_SIZE];
-    size_t place;
 
-    if (master || keyring_usable(keyring, config->name, 0, &place))
+    if (master || keyring_usable(keyring, config->name, 0, NULL))
         return 0;
     snprintf(text, sizeof text,
              "%.255s: none of its keys is for this machine, which is called \"%s\": each names "

@@ -339,21 +339,23 @@ static bool connector_waits(const struct connector *connector)
            connector->slot == TRANSPORT_NO_PEER;
 }
 
+/* Without a keyring none is needed. */
+static bool has_key(const struct keyring *keyring, const char *name)
+{
+    return !keyring || keyring_usable(keyring, name, 0, NULL);
+}
+
 int connector_accepts(const struct transport *transport, const struct keyring *keyring,
                       const char *name)
 {
-    size_t place;
-
-    return !transport->connector || !keyring || keyring_usable(keyring, name, 0, &place) ? 0
-                                                                                         : -ENOKEY;
+    return !transport->connector || has_key(keyring, name) ? 0 : -ENOKEY;
 }
 
 bool connector_should_switch(const struct transport *transport, const struct keyring *before,
                              const char *identity)
 {
-    size_t place;
-    const struct key *was = keyring_usable(before, transport->name, 0, &place);
-    const struct key *is = keyring_usable(transport->keyring, transport->name, 0, &place);
+    const struct key *was = keyring_usable(before, transport->name, 0, NULL);
+    const struct key *is = keyring_usable(transport->keyring, transport->name, 0, NULL);
 
     if (!is || strcmp(is->identity, identity) == 0)
         return false;
@@ -387,14 +389,6 @@ static void connector_set_waits(struct connector *connector, int64_t min_ns, int
         (void)connector_wait(connector);
 }
 
-static bool connector_lacks_key(const struct transport *transport)
-{
-    size_t place;
-
-    return transport->keyring &&
-           !keyring_usable(transport->keyring, transport->name, 0, &place);
-}
-
 int transport_connect(struct transport *transport, const char *host, uint16_t port,
                       int64_t retry_min_ns, int64_t retry_max_ns)
 {
@@ -406,7 +400,7 @@ int transport_connect(struct transport *transport, const char *host, uint16_t po
     if (host[0] == '\0' || port == 0 ||
         !(retry_min_ns > 0 && retry_min_ns <= retry_max_ns && timestamp_valid(retry_max_ns)))
         return -EINVAL;
-    if (connector_lacks_key(transport))
+    if (!has_key(transport->keyring, transport->name))
         return -ENOKEY;
     if (before && strcmp(before->host, host) == 0 && before->port == port) {
         connector_set_waits(before, retry_min_ns, retry_max_ns);

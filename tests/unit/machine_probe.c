@@ -292,3 +292,18 @@ struct wire_frame probe_welcome(void)
     memcpy(frame.welcome.group, "test", sizeof "test");
     return frame;
 }
+
+struct wire_frame probe_reply(struct probe *probe, const struct wire_frame *poll, int64_t ahead_ns)
+{
+    struct wire_frame frame = {.type = WIRE_REPLY};
+
+    frame.reply.round = poll->poll.round;
+    frame.reply.exchange = poll->poll.exchange;
+    frame.reply.t1_raw_ns = probe->now.raw_ns;
+    probe_wait(probe, NS_PER_MS);
+    frame.reply.t2_raw_ns = probe->now.raw_ns + ahead_ns - NS_PER_MS / 2;
+    frame.reply.departure.sent.raw_ns = frame.reply.t2_raw_ns;
+    frame.reply.departure.sent.total_ns = probe->now.total_ns - ahead_ns;
+    frame.reply.bound_ns = INT64_MAX;
+    return frame;
+}

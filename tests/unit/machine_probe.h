@@ -45,6 +45,8 @@ void probe_stop(struct probe *probe);
 void probe_stamped(struct probe *probe, uint32_t peer, uint32_t sequence, unsigned type,
                    int64_t raw_ns);
 void probe_frame(struct probe *probe, uint32_t peer, struct wire_frame frame);
+/* What an honest slave whose RAW is so far ahead answers a millisecond later. */
+struct wire_frame probe_reply(struct probe *probe, const struct wire_frame *poll, int64_t ahead_ns);
 void probe_bytes(struct probe *probe, uint32_t peer, const uint8_t *bytes, size_t length);
 
 /* What the last event led to. */

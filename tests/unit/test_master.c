@@ -45,22 +45,6 @@ static struct wire_frame next_round(struct probe *probe, uint32_t peer)
     return frame;
 }
 
-/* What an honest slave answers a millisecond later. */
-static struct wire_frame reply_to(struct probe *probe, const struct wire_frame *poll)
-{
-    struct wire_frame frame = {.type = WIRE_REPLY};
-
-    frame.reply.round = poll->poll.round;
-    frame.reply.exchange = poll->poll.exchange;
-    frame.reply.t1_raw_ns = probe->now.raw_ns;
-    probe_wait(probe, NS_PER_MS);
-    frame.reply.t2_raw_ns = probe->now.raw_ns + AHEAD_NS - NS_PER_MS / 2;
-    frame.reply.departure.sent.raw_ns = frame.reply.t2_raw_ns;
-    frame.reply.departure.sent.total_ns = probe->now.total_ns - AHEAD_NS;
-    frame.reply.bound_ns = INT64_MAX;
-    return frame;
-}
-
 static void hello_is_welcomed(void **state)
 {
     (void)state;
@@ -253,7 +237,7 @@ static void a_reply_counts_once(void **state)
     started(&probe);
     join(&probe, 0, "node1", 1);
     poll = next_round(&probe, 0);
-    reply = reply_to(&probe, &poll);
+    reply = probe_reply(&probe, &poll, AHEAD_NS);
     probe_frame(&probe, 0, reply);
     assert_int_equal(probe.actions.count, 0);
     probe_frame(&probe, 0, reply);
@@ -270,7 +254,7 @@ static void a_reply_belongs_to_its_poll(void **state)
     started(&probe);
     join(&probe, 0, "node1", 1);
     poll = next_round(&probe, 0);
-    reply = reply_to(&probe, &poll);
+    reply = probe_reply(&probe, &poll, AHEAD_NS);
     reply.reply.round++;
     probe_frame(&probe, 0, reply);
     probe_assert_refused(&probe, REFUSAL_ROUND);
@@ -307,7 +291,7 @@ static void a_late_reply_is_refused(void **state)
     started(&probe);
     join(&probe, 0, "node1", 1);
     poll = next_round(&probe, 0);
-    reply = reply_to(&probe, &poll);
+    reply = probe_reply(&probe, &poll, AHEAD_NS);
     next_wake(&probe);
     next_wake(&probe);
     probe_wait(&probe, 2 * NS_PER_MS);
@@ -332,7 +316,7 @@ static void an_answer_to_what_never_left_is_refused(void **state)
     join(&probe, 0, "node1", 1);
     probe.unread = true;
     poll = next_round(&probe, 0);
-    probe_frame(&probe, 0, reply_to(&probe, &poll));
+    probe_frame(&probe, 0, probe_reply(&probe, &poll, AHEAD_NS));
     probe_assert_refused(&probe, REFUSAL_ROUND);
     probe_free(&probe);
 }
@@ -358,7 +342,7 @@ static void a_slave_that_does_not_read_stalls_nobody(void **state)
                 assert_in_range(probe.now.raw_ns - start_ns, 4 * NS_PER_S, 4 * NS_PER_S);
             start_ns = probe.now.raw_ns;
         }
-        probe_frame(&probe, 0, reply_to(&probe, &poll));
+        probe_frame(&probe, 0, probe_reply(&probe, &poll, AHEAD_NS));
         assert_null(probe_note(&probe, NOTE_FRAME_REFUSED));
     }
     assert_true(rounds > 50);

@@ -37,22 +37,6 @@ static struct wire_frame next_poll(struct probe *probe)
     return frame;
 }
 
-/* What an honest slave answers a millisecond later. */
-static struct wire_frame reply_to(struct probe *probe, const struct wire_frame *poll)
-{
-    struct wire_frame frame = {.type = WIRE_REPLY};
-
-    frame.reply.round = poll->poll.round;
-    frame.reply.exchange = poll->poll.exchange;
-    frame.reply.t1_raw_ns = probe->now.raw_ns;
-    probe_wait(probe, NS_PER_MS);
-    frame.reply.t2_raw_ns = probe->now.raw_ns + AHEAD_NS - NS_PER_MS / 2;
-    frame.reply.departure.sent.raw_ns = frame.reply.t2_raw_ns;
-    frame.reply.departure.sent.total_ns = probe->now.total_ns - AHEAD_NS;
-    frame.reply.bound_ns = INT64_MAX;
-    return frame;
-}
-
 static uint64_t refusals(const struct probe *probe, enum refusal refusal)
 {
     struct summary summary;
@@ -70,7 +54,7 @@ static void a_frame_is_heard_once_and_in_order(void **state)
 
     started(&probe, &config);
     poll = next_poll(&probe);
-    reply = reply_to(&probe, &poll);
+    reply = probe_reply(&probe, &poll, AHEAD_NS);
     reply.sequence = 10;
     probe_frame(&probe, 0, reply);
     assert_int_equal(probe.actions.count, 0);
@@ -128,7 +112,7 @@ static void one_that_always_jumps_is_said_once_in_a_while(void **state)
     started(&probe, &config);
     start_ns = probe.now.raw_ns;
     while (probe.now.raw_ns - start_ns < 3600 * NS_PER_S) {
-        struct wire_frame poll = next_poll(&probe), reply = reply_to(&probe, &poll);
+        struct wire_frame poll = next_poll(&probe), reply = probe_reply(&probe, &poll, AHEAD_NS);
         const struct note *note;
 
         reply.reply.epoch = rounds++;
@@ -192,7 +176,7 @@ static int64_t wait_of(int64_t answer_time_ns, int64_t interval_ns)
     started(&probe, &config);
     for (int i = 0; i < 80; i++) { /* past the fast rounds */
         poll = next_poll(&probe);
-        probe_frame(&probe, 0, reply_to(&probe, &poll));
+        probe_frame(&probe, 0, probe_reply(&probe, &poll, AHEAD_NS));
     }
     (void)next_poll(&probe);
     last_ns = probe.now.raw_ns;

@@ -51,18 +51,11 @@ static void join(struct scene *scene, enum clock_kind kind)
 static void answer(struct scene *scene)
 {
     struct probe *probe = &scene->probe;
-    struct wire_frame poll, frame = {.type = WIRE_REPLY};
+    struct wire_frame poll, frame;
 
     if (scene->answering == 0 || !probe_sent(probe, 0, WIRE_POLL, &poll))
         return;
-    frame.reply.round = poll.poll.round;
-    frame.reply.exchange = poll.poll.exchange;
-    frame.reply.t1_raw_ns = probe->now.raw_ns;
-    probe_wait(probe, NS_PER_MS);
-    frame.reply.t2_raw_ns = probe->now.raw_ns + AHEAD_NS - NS_PER_MS / 2;
-    frame.reply.departure.sent.raw_ns = frame.reply.t2_raw_ns;
-    frame.reply.departure.sent.total_ns = probe->now.total_ns - AHEAD_NS;
-    frame.reply.bound_ns = INT64_MAX;
+    frame = probe_reply(probe, &poll, AHEAD_NS);
     for (uint32_t i = 0; i < scene->answering; i++) {
         if (i + 1 == scene->answering)
             frame.reply.departure.sent.total_ns += scene->lie_ns;
