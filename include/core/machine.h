@@ -74,10 +74,12 @@ enum note_kind {
     NOTE_CLOCK_IN,        /* master: name, offset_ns: counted from now on */
     NOTE_CLOCK_JUMPED,    /* master: name, count: its RAW clock is not what it was, so often since
                            * this was said last */
-    NOTE_ROUND,           /* master, debug: round, counted, present, offset_ns = spread, correction_ns = own */
+    NOTE_ROUND,           /* master, debug: round, counted, present, count = excluded, offset_ns =
+                           * spread, correction_ns = own, bound_ns, verdict = own, duration_ns */
     NOTE_MASTER_FOUND,    /* slave: name, address */
     NOTE_MASTER_LOST,     /* slave: name, address, reason */
-    NOTE_CORRECTION,      /* slave, debug: round, correction_ns, bound_ns, verdict */
+    NOTE_CORRECTION,      /* slave, debug: round, correction_ns, bound_ns, verdict, delay_ns =
+                           * one way as the master sees it (0: unknown), counted, present */
     NOTE_VERDICT,         /* slave: the master's verdict on this clock changed: verdict, offset_ns */
     NOTE_STATE,           /* both: state, offset_ns (outstanding), bound_ns */
     NOTE_STEPPED,         /* both: correction_ns: the one step at start */
@@ -118,7 +120,7 @@ struct note {
     unsigned count;
     uint8_t state, verdict;
     unsigned reason;
-    int64_t offset_ns, correction_ns, bound_ns, limit_ns, delay_ns;
+    int64_t offset_ns, correction_ns, bound_ns, limit_ns, delay_ns, duration_ns;
     double freq_ppb;
 };
 
@@ -179,10 +181,16 @@ int64_t machine_silence(int64_t configured_ns, int64_t interval_ns);
 /* The refusal for what wire_decode() found (enum wire_fault). */
 enum refusal refusal_from_faults(unsigned faults);
 
+#define SUMMARY_LATE_NS (1000 * NS_PER_S)
+
 /* The summary both roles can give of themselves, for STATUS= and the tools. */
 struct summary {
     int64_t outstanding_ns; /* what this clock still has to correct */
+    int64_t slew_left_ns;   /* of it: ordered already, and being delivered */
     int64_t bound_ns;       /* INT64_MAX: unknown */
+    int64_t asymmetry_ns;   /* of it: what a path that differs from its way back could hide */
+    int64_t late_bound_ns;  /* at most, if nobody told anything for SUMMARY_LATE_NS from now on */
+    int64_t spread_ns;      /* master: of the last round's clocks */
     double freq_ppb;        /* ordered */
     enum sync_state state;
     unsigned counted, present;

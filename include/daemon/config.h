@@ -22,7 +22,8 @@
 #define CONFIG_PATH_SIZE 256
 #define CONFIG_LISTEN_MAX 16
 #define CONFIG_REFERENCES_MAX 16
-#define CONFIG_STATE_NONE "none" /* as clock.state_file, and control */
+#define CONFIG_METRICS_MAX 4
+#define CONFIG_STATE_NONE "none" /* as clock.state_file, clock.bound_file and control */
 
 #define CONFIG_PREFIXES_MAX 64
 #define CONFIG_PREFIX_SIZE 64
@@ -85,7 +86,13 @@ struct config {
         int64_t holdover_limit_ns;
         int64_t asymmetry_max_ns;  /* -1: not declared */
         char state_file[CONFIG_PATH_SIZE]; /* "": the usual one */
+        char bound_file[CONFIG_PATH_SIZE]; /* "": the usual one; "none": not published */
     } clock;
+    struct {
+        char listen[CONFIG_METRICS_MAX][CONFIG_ADDRESS_SIZE]; /* numeric; "": unused */
+        int64_t port;
+        char file[CONFIG_PATH_SIZE]; /* "": none */
+    } metrics;
     struct {
         char file[CONFIG_PATH_SIZE];
         int64_t offset_ns;

@@ -243,6 +243,29 @@ const struct config_entry config_table[] = {
                 "/var/lib/berkeley/state, or beside an emulated clock's file.  \"none\": nowhere.",
     },
     {
+        .key = "clock.bound_file", .type = ENTRY_FILE, TEXT(clock.bound_file), .text = "none",
+        .words = none,
+        .help = "Memory that other programs map to read the time with its bound, as ClockBound's.\n"
+                "Empty: clockbound in the service's runtime directory.  \"none\": nowhere.",
+    },
+    {
+        .key = "metrics.listen", .type = ENTRY_ADDRESS, TEXTS(metrics.listen),
+        .text = "",
+        .help = "Addresses on which Prometheus may fetch metrics, readable by everybody who can\n"
+                "connect: [\"127.0.0.1\", \"::1\"].  None: nobody can.",
+    },
+    {
+        .key = "metrics.port", .type = ENTRY_INTEGER, PLACE(metrics.port), .least = 1,
+        .most = 65535, .standard = 5526,
+        .help = "Their TCP port.",
+    },
+    {
+        .key = "metrics.file", .type = ENTRY_FILE, TEXT(metrics.file), .text = "",
+        .help = "A file for the textfile collector of node_exporter, written anew every 15 s; its\n"
+                "name has to end in \".prom\", and its directory be writable by user berkeley.\n"
+                "Empty: none.",
+    },
+    {
         .key = "emulated.file", .type = ENTRY_FILE, TEXT(emulated.file), .text = "",
         .help = "The file the clock lives in; created with what follows if there is none.\n"
                 "Empty: in memory, gone with the daemon.",

@@ -16,7 +16,8 @@ static const struct wrong {
      "b.conf:1: interval: found an unknown key; did you mean master.interval?"},
     {"slave: { quorum = 3; };",
      "b.conf:1: slave.quorum: found an unknown key; did you mean master.quorum?"},
-    {"port = 1;", "b.conf:1: port: found an unknown key; did you mean master.port or slave.port?"},
+    {"port = 1;", "b.conf:1: port: found an unknown key; did you mean master.port or slave.port or "
+     "metrics.port?"},
     {"clock: { max_slew = 1; };",
      "b.conf:1: clock.max_slew: found an unknown key; did you mean clock.max_slew_ppm?"},
     {"mastr: { port = 1; };",
