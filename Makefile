@@ -4,24 +4,9 @@
 VERSION := 0.1.0
 
 BUILD ?= build
-prefix ?= /usr/local
-sysconfdir ?= /etc
-bindir ?= $(prefix)/bin
-sbindir ?= $(prefix)/sbin
-mandir ?= $(prefix)/share/man
 PKG_CONFIG ?= pkg-config
 ifeq ($(origin CC),default)
 CC := gcc
-endif
-
-# systemd reads /usr/local/lib as well as its own directories, but no other prefix.
-systemd_directory = $(or $(shell $(PKG_CONFIG) --variable=$(1) systemd 2>/dev/null),/usr/lib/$(2))
-ifeq ($(prefix),/usr/local)
-unitdir ?= $(prefix)/lib/systemd/system
-sysusersdir ?= $(prefix)/lib/sysusers.d
-else
-unitdir ?= $(call systemd_directory,systemdsystemunitdir,systemd/system)
-sysusersdir ?= $(call systemd_directory,sysusersdir,sysusers.d)
 endif
 
 CFLAGS ?= -O2 -g
@@ -36,10 +21,12 @@ else
 protection := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 
-packages := libsystemd libconfig gnutls json-c
+packages := libsystemd libconfig gnutls json-c libmicrohttpd smartcols
+library_flags = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 package_cflags := $(shell $(PKG_CONFIG) --cflags $(packages) 2>/dev/null)
-package_libs := $(shell $(PKG_CONFIG) --libs $(packages) 2>/dev/null)
-cppflags := $(language) -DBERKELEY_VERSION='"$(VERSION)"' \
+package_libs := $(call library_flags,$(filter-out smartcols,$(packages)))
+ctl_libs := $(call library_flags,smartcols)
+cppflags = $(language) -DBERKELEY_VERSION='"$(VERSION)"' \
 	-DCONFIG_FILE='"$(sysconfdir)/berkeley.conf"' -DKEY_FILE='"$(sysconfdir)/berkeley.key"' \
 	$(package_cflags) $(CPPFLAGS)
 compile = $(CC) $(cppflags) $(warnings) $(protection) -fPIE $(CFLAGS)
@@ -59,9 +46,6 @@ daemon_libs := $(daemon) $(core) $(package_libs) -lm -lpthread
 # Only what is there: a room still without sources does not break the others.
 berkeleyd := $(patsubst src/daemon/main.c,$(BUILD)/berkeleyd,$(wildcard src/daemon/main.c))
 ctl := $(if $(wildcard src/ctl/*.c),$(BUILD)/berkeleyctl)
-daemon_units := berkeley-master.service berkeley-slave.service
-units := $(daemon_units) berkeley-clock@.service berkeley-clock@.socket
-manuals := $(wildcard man/*.[1-8])
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 core_objects := $(call objects,$(wildcard src/core/*.c))
@@ -70,6 +54,8 @@ daemon_objects := $(call objects,$(filter-out src/daemon/main.c,$(wildcard src/d
 .PHONY: all
 all: $(core) $(daemon) $(berkeleyd) $(ctl) ## build the daemon and berkeleyctl (default)
 
+include config/packaging/install.mk
+include config/packaging/packaging.mk
 include tests/tests.mk
 include tests/fuzz/fuzz.mk
 
@@ -87,7 +73,7 @@ $(BUILD)/berkeleyd: $(BUILD)/src/daemon/main.o $(daemon) $(core)
 
 $(BUILD)/berkeleyctl: $(call objects,$(wildcard src/ctl/*.c)) src/ctl $(daemon) $(core)
 	$(say) LINK $@
-	$(quiet)$(link) -o $@ $(filter %.o,$^) $(daemon_libs)
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(daemon_libs) $(ctl_libs)
 
 $(BUILD)/%.o: %.c $(BUILD)/flags | libraries
 	$(say) CC $<
@@ -95,7 +81,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | libraries
 	$(quiet)$(compile) -MMD -MP -c -o $@ $<
 
 # Whatever the outputs depend on besides files: they are made anew when it changes.
-settings = $(compile) | $(link) | $(daemon_libs)
+settings = $(compile) | $(link) | $(daemon_libs) $(ctl_libs)
 $(BUILD)/flags: always
 	$(quiet)mkdir -p $(BUILD)
 	$(quiet)printf '%s\n' '$(subst ','\'',$(settings))' > $@.new
@@ -137,7 +123,7 @@ lint_units := $(addprefix $(BUILD)/lint/,$(units))
 lint-units: $(berkeleyd)
 	$(quiet)rm -rf $(BUILD)/lint
 	$(quiet)$(MAKE) --no-print-directory install-units DESTDIR= unitdir=$(BUILD)/lint
-	$(quiet)sed -i 's|=\(-*\)$(sbindir)/|=\1$(abspath $(BUILD))/|' $(lint_units)
+	$(quiet)sed -i -E 's,=(-*)($(sbindir)|$(bindir))/,=\1$(abspath $(BUILD))/,' $(lint_units)
 	systemd-analyze verify --man=no $(lint_units)
 	for unit in $(filter %.service,$(lint_units)); do \
 		systemd-analyze security --no-pager --offline=true --threshold=$(security_threshold) \
@@ -146,49 +132,6 @@ lint-units: $(berkeleyd)
 .PHONY: format
 format: ## lay the sources out with clang-format
 	find include src tests -name '*.[ch]' | xargs clang-format -i
-
-.PHONY: install
-install: all install-units ## install under prefix=/usr/local (DESTDIR for packages)
-	install -D -m 755 $(BUILD)/berkeleyd $(DESTDIR)$(sbindir)/berkeleyd
-	install -D -m 755 $(BUILD)/berkeleyctl $(DESTDIR)$(bindir)/berkeleyctl
-	test -e $(DESTDIR)$(sysconfdir)/berkeley.conf || \
-		install -D -m 644 config/berkeley.conf $(DESTDIR)$(sysconfdir)/berkeley.conf
-	install -D -m 644 config/sysusers.conf $(DESTDIR)$(sysusersdir)/berkeley.conf
-	$(foreach page,$(manuals),install -D -m 644 $(page) $(DESTDIR)$(call manual,$(page)) &&) :
-ifeq ($(DESTDIR),)
-	if [ "$$(id -u)" = 0 ] && command -v systemd-sysusers >/dev/null; then \
-		systemd-sysusers $(sysusersdir)/berkeley.conf; fi
-	$(reload)
-endif
-
-unit_file = sed -e 's|@sbindir@|$(sbindir)|; s|@role@|$(1)|g; s|@other@|$(2)|g; s|@order@|$(3)|' \
-	systemd/berkeley.service.in
-manual = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
-reload = if [ "$$(id -u)" = 0 ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-drop_ins = $(patsubst %,$(unitdir)/%.d/10-disciplines.conf,$(daemon_units))
-
-.PHONY: install-units
-install-units:
-	install -d $(DESTDIR)$(unitdir)
-	$(call unit_file,master,slave,Before) > $(DESTDIR)$(unitdir)/berkeley-master.service
-	$(call unit_file,slave,master,After) > $(DESTDIR)$(unitdir)/berkeley-slave.service
-	sed -e 's|@sbindir@|$(sbindir)|' systemd/berkeley-clock@.service.in \
-		> $(DESTDIR)$(unitdir)/berkeley-clock@.service
-	install -m 644 systemd/berkeley-clock@.socket $(DESTDIR)$(unitdir)/berkeley-clock@.socket
-	$(foreach file,$(drop_ins),install -D -m 644 systemd/10-disciplines.conf $(DESTDIR)$(file) &&) :
-
-.PHONY: uninstall
-uninstall: ## remove what install put there; berkeley.key and a changed berkeley.conf stay
-	rm -f $(DESTDIR)$(sbindir)/berkeleyd $(DESTDIR)$(bindir)/berkeleyctl
-	rm -f $(DESTDIR)$(sysusersdir)/berkeley.conf
-	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(units)) $(addprefix $(DESTDIR),$(drop_ins))
-	rm -f $(foreach page,$(manuals),$(DESTDIR)$(call manual,$(page)))
-	-rmdir $(dir $(addprefix $(DESTDIR),$(drop_ins))) 2>/dev/null
-	if cmp -s config/berkeley.conf $(DESTDIR)$(sysconfdir)/berkeley.conf; then \
-		rm $(DESTDIR)$(sysconfdir)/berkeley.conf; fi
-ifeq ($(DESTDIR),)
-	$(reload)
-endif
 
 .PHONY: clean
 clean: ## remove everything built

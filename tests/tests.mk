@@ -49,7 +49,8 @@ $(simulator) $(sim_tests): $(call objects,$(sim_parts)) $(daemon) $(core)
 
 stamps_probe := $(BUILD)/tests/bench/stamps_probe
 tls_cost := $(BUILD)/tests/bench/tls_cost
-$(stamps_probe) $(tls_cost): $(BUILD)/%: $(BUILD)/%.o $(daemon) $(core)
+bounded_time := $(BUILD)/tests/bench/bounded_time
+$(stamps_probe) $(tls_cost) $(bounded_time): $(BUILD)/%: $(BUILD)/%.o $(daemon) $(core)
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $< $(daemon_libs)
 
@@ -65,7 +66,9 @@ structure_environment = CC='$(CC)' language='$(language) $(package_cflags)' warn
 	core=$(core) instrumented='$(SANITIZE)$(COVERAGE)'
 unit := unit: $(unit_tests)
 process := process: $(process_tests)
-structure := structure: tests/structure/check tests/structure/documents tests/structure/units
+structure := structure: tests/structure/check tests/structure/documents tests/structure/units \
+	tests/structure/catalog tests/structure/header \
+	tests/structure/packages
 sim := sim: $(sim_tests) tests/sim/simulations
 
 .PHONY: check check-unit check-process check-structure check-sim
@@ -104,6 +107,10 @@ bench-stamps: $(stamps_probe) ## what the kernel's timestamps are worth, idle an
 
 .PHONY: bench-tls
 bench-tls: $(tls_cost) ## what a handshake, a frame and a session cost
+	@$<
+
+.PHONY: bench-now
+bench-now: $(bounded_time) ## what it costs a program to read the time with its bound
 	@$<
 
 .PHONY: check-asan

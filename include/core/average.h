@@ -92,6 +92,10 @@ int average_compute(struct average_clock *clocks, size_t count, const struct ave
 /* g and h for these sds. */
 void average_gates(double phase_sd_ns, double rate_sd_ppb, int64_t *gate_ns, double *gate_ppb);
 
+/* What a clock was held against: references have wider gates. */
+void average_gates_of(const struct average *average, bool reference, int64_t *gate_ns,
+                      double *gate_ppb);
+
 /* The gates' verdict on one clock against a phase and rate known otherwise. */
 enum clock_verdict average_judge(const struct average_clock *clock, int64_t phase_ns,
                                  double rate_ppb, int64_t gate_ns, double gate_ppb);

@@ -6,8 +6,8 @@
  * The rules of harmlessness live here.  The frequency ordered is always the
  * learned one.  A slew ends by itself where it was ordered to when nobody orders
  * again, and once the clock was synchronised it never passes that by more than 3 us (before
- * it: core/discipline_slew.h).  After the one step at
- * start that the configuration may allow, nothing steps.
+ * it: core/discipline_slew.h).  Before that one step is possible, which the configuration allows
+ * at start or a person asks for; nothing else steps.
  *
  * The kernel has two slews that end by themselves, and both run side by side:
  * the PLL at time constant 0 delivers a quarter of what is left in each second
@@ -35,6 +35,8 @@
 #define DISCIPLINE_HOLDOVER_WANDER_PPB 10.0
 
 #define DISCIPLINE_FREQ_LIMIT_PPB 500000.0 /* what ADJ_FREQUENCY can hold */
+
+#define DISCIPLINE_STEP_MIN_NS (500 * NS_PER_MS) /* less is not worth a step by hand */
 
 struct discipline_limits {
     double max_slew_ppm;        /* after the first synchronisation; 1 .. 500 .. */
@@ -92,6 +94,8 @@ enum discipline_event {
                                    * panic_threshold (said once) */
     DISCIPLINE_BEYOND = 1 << 5,   /* the frequency asked for is beyond the kernel's 500 ppm
                                    * (said once) */
+    DISCIPLINE_STEPPED = 1 << 6,  /* the step of the tick before was made, as the clock shows:
+                                   * *stepped_ns, by_hand */
 };
 
 struct discipline_outcome {
@@ -99,6 +103,8 @@ struct discipline_outcome {
     bool steer;             /* the order is to be carried out (false until the first map came) */
     struct order order;
     int64_t step_ns;
+    int64_t stepped_ns;
+    bool by_hand;           /* a person had asked for it */
     int64_t foreign_ns;
     int64_t outstanding_ns; /* map minus measured A: what is still to be corrected */
     double wanted_ppb;      /* with DISCIPLINE_BEYOND: the frequency asked for */
@@ -151,6 +157,21 @@ void discipline_recall(const struct discipline *discipline, struct discipline_me
 int discipline_resume(struct discipline *discipline, const struct discipline_memory *memory,
                       bool same_raw);
 
+/* Whether a person may have the clock stepped, and by how much: what *correction_ns gets.  0; -EROFS:
+ * it is only observed, or kept by something else; -EALREADY: it was synchronised since the start,
+ * or has gone on from what was saved; -EEXIST: it was stepped; -ENODATA: it is not known by how
+ * much; -EBUSY: that is less than DISCIPLINE_STEP_MIN_NS. */
+int discipline_may_step(const struct discipline *discipline, const struct reading *now,
+                        int64_t *correction_ns);
+
+/* The next tick, and no later one, makes this step: all that is outstanding then, if that still is
+ * what was confirmed.  0; the same errors; -ESTALE: it is not now. */
+int discipline_allow_step(struct discipline *discipline, int64_t confirmed_ns,
+                          const struct reading *now);
+
+/* In the same direction, and within a tenth and a second of it. */
+bool discipline_step_confirmed(int64_t confirmed_ns, int64_t step_ns);
+
 /* Once a second.  The outcome is complete in every case. */
 void discipline_tick(struct discipline *discipline, const struct clock_status *status,
                      struct discipline_outcome *outcome);
@@ -160,6 +181,21 @@ enum sync_state discipline_state(const struct discipline *discipline);
 /* |error to group time| <= this at RAW time raw_ns; INT64_MAX while nothing is
  * known.  The part that path asymmetry may hide is included. */
 int64_t discipline_bound(const struct discipline *discipline, const struct reading *now);
+
+/* The part of it that path asymmetry may hide; 0 while nothing is known. */
+int64_t discipline_asymmetry(const struct discipline *discipline);
+
+/* What the bound will be at most late_ns (>= 0) after now if neither the group nor the daemon
+ * tells this clock anything more: the kernel carries out what it was told at the last tick, and
+ * the crystal wanders as in holdover.  Bounds grow faster and faster, so as long as the state
+ * stays what it is (holdover begins with a wider bound) none until then is above the straight
+ * line from that of now to this one, but for the kernel's chunk under way.  INT64_MAX unless
+ * synchronised or in holdover. */
+int64_t discipline_late_bound(const struct discipline *discipline, const struct reading *now,
+                              int64_t late_ns);
+
+/* What the kernel still had to deliver by itself after the last tick. */
+int64_t discipline_slew_left(const struct discipline *discipline);
 
 /* The statistical part of it: sd of the error at that instant; INT64_MAX unless
  * synchronised or in holdover. */

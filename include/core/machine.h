@@ -74,15 +74,18 @@ enum note_kind {
     NOTE_CLOCK_IN,        /* master: name, offset_ns: counted from now on */
     NOTE_CLOCK_JUMPED,    /* master: name, count: its RAW clock is not what it was, so often since
                            * this was said last */
-    NOTE_ROUND,           /* master, debug: round, counted, present, count = excluded, offset_ns =
-                           * spread, correction_ns = own, bound_ns, verdict = own, duration_ns */
+    NOTE_ROUND,           /* master, debug: of a group that has a time: round, counted, present,
+                           * count = excluded, offset_ns = spread; own: state, verdict,
+                           * correction_ns, bound_ns; duration_ns = first POLL to decision */
     NOTE_MASTER_FOUND,    /* slave: name, address */
     NOTE_MASTER_LOST,     /* slave: name, address, reason */
-    NOTE_CORRECTION,      /* slave, debug: round, correction_ns, bound_ns, verdict, delay_ns =
-                           * one way as the master sees it (0: unknown), counted, present */
+    NOTE_CORRECTION,      /* slave, debug: round, correction_ns, bound_ns, verdict, counted,
+                           * present, delay_ns = how long this CORRECT took, by the group's time
+                           * at both ends (0: unknown) */
     NOTE_VERDICT,         /* slave: the master's verdict on this clock changed: verdict, offset_ns */
     NOTE_STATE,           /* both: state, offset_ns (outstanding), bound_ns */
-    NOTE_STEPPED,         /* both: correction_ns: the one step at start */
+    NOTE_STEPPED,         /* both: correction_ns: the one step before the first synchronisation;
+                           * state = 1: a person asked for it */
     NOTE_FOREIGN_STEP,    /* both: offset_ns */
     NOTE_SUSPENDED,       /* both */
     NOTE_BEYOND,          /* both: freq_ppb asked for */
@@ -186,11 +189,11 @@ enum refusal refusal_from_faults(unsigned faults);
 /* The summary both roles can give of themselves, for STATUS= and the tools. */
 struct summary {
     int64_t outstanding_ns; /* what this clock still has to correct */
-    int64_t slew_left_ns;   /* of it: ordered already, and being delivered */
+    int64_t slew_left_ns;   /* of it: told to the kernel at the last tick, which delivers it */
     int64_t bound_ns;       /* INT64_MAX: unknown */
     int64_t asymmetry_ns;   /* of it: what a path that differs from its way back could hide */
-    int64_t late_bound_ns;  /* at most, if nobody told anything for SUMMARY_LATE_NS from now on */
-    int64_t spread_ns;      /* master: of the last round's clocks */
+    int64_t late_bound_ns;  /* discipline_late_bound() SUMMARY_LATE_NS from now */
+    int64_t spread_ns;      /* master: of the last round's clocks, the excluded left out */
     double freq_ppb;        /* ordered */
     enum sync_state state;
     unsigned counted, present;

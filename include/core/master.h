@@ -26,6 +26,7 @@ struct master_config {
     int64_t hello_time_ns;  /* for a new connection's HELLO; 0: 5 s */
     int64_t silence_ns;     /* after which a slave is gone; see machine_silence() */
     int64_t answer_time_ns; /* a round waits for after its last exchange; 0: 1 s */
+    enum clock_kind kind; /* of the master's own clock, for people */
     bool discipline;     /* false: the master's own clock is measured, not moved */
     struct discipline_limits limits;
     char references[MASTER_REFERENCES_MAX][WIRE_NAME_SIZE]; /* names; unused ones empty */
@@ -43,6 +44,10 @@ void master_configure(struct master *master, const struct master_config *config)
 /* For the next start, and right after master_new(): see core/discipline.h. */
 void master_recall(const struct master *master, struct discipline_memory *memory);
 int master_resume(struct master *master, const struct discipline_memory *memory, bool same_raw);
+
+/* Its own clock's step by hand: see core/discipline.h. */
+int master_may_step(const struct master *master, const struct reading *now, int64_t *correction_ns);
+int master_allow_step(struct master *master, int64_t confirmed_ns, const struct reading *now);
 
 /* is_bound: whether a key that only the machine of this name may use exists; such a name is
  * nobody's without that key.  Asked at each HELLO. */

@@ -33,6 +33,10 @@ void slave_configure(struct slave *slave, const struct slave_config *config);
 void slave_recall(const struct slave *slave, struct discipline_memory *memory);
 int slave_resume(struct slave *slave, const struct discipline_memory *memory, bool same_raw);
 
+/* Its own clock's step by hand: see core/discipline.h. */
+int slave_may_step(const struct slave *slave, const struct reading *now, int64_t *correction_ns);
+int slave_allow_step(struct slave *slave, int64_t confirmed_ns, const struct reading *now);
+
 /* At most one connection is up at a time. */
 void slave_handle(struct slave *slave, const struct event *event, struct actions *actions);
 

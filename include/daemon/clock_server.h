@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * clock_server: turns the clock for the one process that is connected, within clock_policy.
+ * clock_server: turns the clock for the one process that is connected, within clock_policy.  Beside
+ * it root may connect, for as long as it takes to permit one step (step.h).
  *
  * When that process goes away, however, the clock is tidied at once (clock_kernel_tidy), and so
  * it is at the start, after whoever was there before.  What it

@@ -5,7 +5,8 @@
  * One line in, "WORD [ARGUMENT]\n"; one line of JSON out, and the connection is over.  Who may
  * ask is decided by the socket's file (its group) and, for words that change something, by who
  * the kernel says is asking: root or the daemon's own user.  Clients come after everything else
- * the loop has to do.  A question that is refused gets {"error": "..."}.
+ * the loop has to do, and a long answer is made in pieces, one a turn.  A question that is refused
+ * gets {"error": "..."}.
  */
 #ifndef BERKELEY_DAEMON_CONTROL_H
 #define BERKELEY_DAEMON_CONTROL_H
@@ -21,12 +22,23 @@
 
 struct json_object;
 
+/* The elements of a list that an answer ends with, so many that they are made a few at a time. */
+struct control_list {
+    struct json_object *(*next)(void *context); /* is taken over; NULL: there are no more */
+    void (*end)(void *context);                 /* once, whether all were taken or not */
+    void *context;
+};
+
 struct control_word {
     const char *word;
     bool changes;        /* for root and the daemon's own user only */
     bool takes_argument; /* or may; without it an argument is refused */
     /* The answer, which is taken over; NULL: out of memory.  Not to close the control. */
     struct json_object *(*answer)(void *context, const char *argument);
+    /* In its place: the answer is an object, and if `list` is filled in, with an empty array as its
+     * last member, whose elements that list gives. */
+    struct json_object *(*answer_long)(void *context, const char *argument,
+                                       struct control_list *list);
 };
 
 /* What was asked: 0 (argument: "" if none); -EINVAL for anything but "WORD" or "WORD ARGUMENT",
@@ -34,6 +46,10 @@ struct control_word {
  * word not in the table. */
 int control_parse(const struct control_word *words, size_t count, const char *line, size_t length,
                   const struct control_word **word, char argument[CONTROL_ARGUMENT_SIZE]);
+
+/* An answer that refuses the question, with this sentence. */
+struct json_object *control_complain(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
 
 struct control;
 

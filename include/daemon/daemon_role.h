@@ -5,6 +5,7 @@
 
 #include "core/discipline.h"
 #include "core/machine.h"
+#include "core/view.h"
 #include "daemon/config.h"
 
 #include <stdbool.h>
@@ -24,7 +25,14 @@ struct role {
     /* What the next run should know; and back: 0, or -ERANGE if no run left this behind. */
     void (*recall)(const void *machine, struct discipline_memory *memory);
     int (*resume)(void *machine, const struct discipline_memory *memory, bool same_raw);
+    /* See discipline_may_step() and discipline_allow_step(). */
+    int (*may_step)(const void *machine, const struct reading *now, int64_t *correction_ns);
+    int (*allow_step)(void *machine, int64_t confirmed_ns, const struct reading *now);
     void (*summarise)(const void *machine, const struct reading *now, struct summary *summary);
+    /* See core/view.h; NULL for a slave. */
+    size_t (*views)(const void *machine);
+    bool (*view)(const void *machine, size_t i, const struct reading *now,
+                 struct clock_view *view);
     void (*destroy)(void *machine);
 };
 

@@ -6,9 +6,12 @@
 #ifndef BERKELEY_DAEMON_DAEMON_SHELL_H
 #define BERKELEY_DAEMON_DAEMON_SHELL_H
 
+#include "daemon/chronicle.h"
 #include "daemon/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/daemon_control.h"
+#include "daemon/daemon_metrics.h"
+#include "daemon/daemon_segment.h"
 #include "daemon/daemon_signals.h"
 #include "daemon/daemon_state.h"
 #include "daemon/keyring.h"
@@ -31,16 +34,36 @@ struct daemon {
     bool keyed;
     struct transport *transport;
     struct daemon_control *control;
+    struct daemon_metrics *metrics;
+    struct daemon_segment *segment;
     void *machine;
+    struct chronicle *chronicle;
     struct actions actions;
     bool dispatching;
+    bool trace; /* asked for on the control socket */
     bool soon; /* the next tick */
+    int64_t stepped_ns; /* what the clock was told last to step by, ... */
+    int step_error;     /* ... and what came of it */
     unsigned blind; /* ticks in a row at which the clock could not be looked at */
     char unreachable[UNREACHABLE_SIZE]; /* said last; empty while there is a connection */
 };
 
 /* What the clock shows; ends the loop if that is of no use. */
 struct reading daemon_read_clock(struct daemon *daemon);
+
+/* The machine's summary as of now. */
+void daemon_summarise(struct daemon *daemon, struct summary *summary);
+
+/* What the daemon tells of itself, for those who tell it on. */
+void daemon_control_source(struct daemon *daemon, struct daemon_control_source *source);
+void daemon_metrics_source(struct daemon *daemon, struct daemon_metrics_source *source);
+void daemon_segment_source(struct daemon *daemon, struct daemon_segment_source *source);
+
+/* The journal's level: as configured or, while that is asked for, every round. */
+void daemon_set_level(const struct daemon *daemon);
+
+/* A tick, now. */
+void daemon_look(struct daemon *daemon);
 
 /* Does what the machine wants done, in order. */
 void daemon_perform(struct daemon *daemon);

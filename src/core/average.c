@@ -151,6 +151,18 @@ void average_gates(double phase_sd_ns, double rate_sd_ppb, int64_t *gate_ns, dou
     *gate_ppb = GATE_SD * rate_sd_ppb + GATE_RATE_FLOOR_PPB;
 }
 
+void average_gates_of(const struct average *average, bool reference, int64_t *gate_ns,
+                      double *gate_ppb)
+{
+    *gate_ns = average->gate_ns;
+    *gate_ppb = average->gate_ppb;
+    if (!reference)
+        return;
+    if (*gate_ns < GATE_REFERENCE_PHASE_NS)
+        *gate_ns = GATE_REFERENCE_PHASE_NS;
+    *gate_ppb = fmax(*gate_ppb, GATE_REFERENCE_RATE_PPB);
+}
+
 /* g = 8 hypot(median sd, W t^1.5 / sqrt 3) + 1 us,
  * h = 8 hypot(median frequency sd, W sqrt t) + 1e-8:
  * left to themselves for t, rates wander by W sqrt t, and clocks by W t^1.5 / sqrt 3: where
@@ -179,13 +191,10 @@ static void take_mean(struct average_clock *clocks, size_t count, bool reference
 {
     double phase = 0, rate = 0, phase_var = 0, rate_var = 0;
     int64_t lowest = INT64_MAX, highest = INT64_MIN;
-    int64_t gate_ns = average->gate_ns;
-    double gate_ppb = average->gate_ppb;
+    int64_t gate_ns;
+    double gate_ppb;
 
-    if (references) {
-        gate_ns = gate_ns > GATE_REFERENCE_PHASE_NS ? gate_ns : GATE_REFERENCE_PHASE_NS;
-        gate_ppb = fmax(gate_ppb, GATE_REFERENCE_RATE_PPB);
-    }
+    average_gates_of(average, references, &gate_ns, &gate_ppb);
     for (size_t i = 0; i < count; i++) {
         struct average_clock *clock = &clocks[i];
 

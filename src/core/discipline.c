@@ -2,6 +2,7 @@
 #include "core/discipline.h"
 
 #include "discipline_slew.h"
+#include "discipline_state.h"
 
 #include <errno.h>
 #include <math.h>
@@ -23,34 +24,6 @@
 #define FOREIGN_SLEW_SHARE 4
 #define FOREIGN_CHUNK_PPB 150e6
 
-struct discipline {
-    struct discipline_limits limits;
-    struct target target;
-    bool has_target;
-    bool disowned;    /* the group left this clock alone: its map says nothing any more */
-    bool steering;    /* the kernel holds what we told it */
-    bool observed;    /* at the last tick: nothing is carried out */
-    bool was_in;      /* the first synchronisation is behind us */
-    bool stepped;     /* the one step is used up */
-    bool beyond_said, panic_said;
-    int64_t forbidden_ns;     /* a correction asked for since the last tick; 0: none */
-    enum sync_state state;
-    enum sync_state said;     /* last state announced by an event */
-    int64_t held_raw_ns;      /* holdover since; set by the first tick in it */
-    bool held_known;
-    uint32_t epoch;
-    struct discipline_memory memory; /* only the frequency is kept up to date */
-    bool resumed;             /* on a map from before the restart, not checked against A yet */
-
-    bool has_last;            /* figures of the last tick, for telling foreign steps */
-    struct reading last;
-    double last_freq_ppb;
-    int64_t last_slew_ns;     /* outstanding after that tick's order */
-    int64_t last_underway_ns; /* of it: not part of the order */
-    int64_t last_chunk_ns;    /* what the PLL takes of it at the next second */
-    int64_t last_step_ns;     /* to be made after it; 0: none */
-};
-
 struct discipline *discipline_new(const struct discipline_limits *limits)
 {
     struct discipline *discipline = calloc(1, sizeof *discipline);
@@ -68,9 +41,10 @@ void discipline_free(struct discipline *discipline)
 void discipline_limit(struct discipline *discipline, const struct discipline_limits *limits)
 {
     discipline->limits = *limits;
+    discipline->step_refused = false;
 }
 
-static bool target_possible(const struct target *target)
+bool discipline_target_possible(const struct target *target)
 {
     const struct map *map = &target->map;
 
@@ -79,12 +53,6 @@ static bool target_possible(const struct target *target)
            target->freq_sd_ppb >= 0 && isfinite(target->freq_sd_ppb) &&
            target->wander_ppb >= 0 && isfinite(target->wander_ppb) && target->scatter_ns >= 0 &&
            target->asymmetry_ns >= 0;
-}
-
-static bool claims(const struct discipline *discipline)
-{
-    return discipline->has_target && !discipline->disowned &&
-           discipline->state != SYNC_UNSYNCHRONISED;
 }
 
 static void learn(struct discipline *discipline, const struct target *target)
@@ -101,7 +69,7 @@ static void learn(struct discipline *discipline, const struct target *target)
 
 int discipline_follow(struct discipline *discipline, const struct target *target)
 {
-    if (!target_possible(target))
+    if (!discipline_target_possible(target))
         return -ERANGE;
     discipline->target = *target;
     discipline->has_target = true;
@@ -117,7 +85,7 @@ int discipline_follow(struct discipline *discipline, const struct target *target
 void discipline_recall(const struct discipline *discipline, struct discipline_memory *memory)
 {
     *memory = discipline->memory;
-    memory->synchronised = claims(discipline) && !discipline->target.hands_off;
+    memory->synchronised = discipline_claims(discipline) && !discipline->target.hands_off;
     if (memory->synchronised)
         memory->target = discipline->target;
 }
@@ -127,8 +95,8 @@ int discipline_resume(struct discipline *discipline, const struct discipline_mem
 {
     if ((memory->learned && !(fabs(memory->freq_ppb) <= DISCIPLINE_FREQ_LIMIT_PPB &&
                               memory->freq_sd_ppb >= 0 && isfinite(memory->freq_sd_ppb))) ||
-        (memory->synchronised && (!target_possible(&memory->target) || !memory->target.in ||
-                                  memory->target.hands_off)))
+        (memory->synchronised && (!discipline_target_possible(&memory->target) ||
+                                  !memory->target.in || memory->target.hands_off)))
         return -ERANGE;
     discipline->memory = *memory;
     discipline->memory.synchronised = false;
@@ -171,81 +139,6 @@ uint32_t discipline_epoch(const struct discipline *discipline)
     return discipline->epoch;
 }
 
-static double age_of(const struct discipline *discipline, int64_t raw_ns)
-{
-    return fabs((double)(raw_ns - discipline->target.map.raw_ns)) / 1e9;
-}
-
-static double wander_of(const struct discipline *discipline)
-{
-    double wander_ppb = discipline->target.wander_ppb;
-
-    return discipline->state == SYNC_HOLDOVER ? fmax(wander_ppb, DISCIPLINE_HOLDOVER_WANDER_PPB)
-                                              : wander_ppb;
-}
-
-/* The sd of the map at an instant: sd_theta + sd_f t + W t^1.5 / sqrt 3, an upper limit
- * whatever the correlation of theta and f. */
-static double sd_of(const struct discipline *discipline, int64_t raw_ns)
-{
-    const struct target *target = &discipline->target;
-    double age_s = age_of(discipline, raw_ns);
-
-    return (double)target->offset_sd_ns + target->freq_sd_ppb * age_s +
-           wander_of(discipline) * age_s * sqrt(age_s / 3);
-}
-
-/* bound = |outstanding| + scatter + asymmetry + 5 sd */
-static int64_t bound_of(const struct discipline *discipline, int64_t outstanding_ns,
-                        int64_t raw_ns)
-{
-    const struct target *target = &discipline->target;
-    int64_t asymmetry_ns = target->asymmetry_ns;
-
-    if (discipline->disowned)
-        return INT64_MAX;
-    if (discipline->limits.asymmetry_max_ns >= 0 &&
-        asymmetry_ns > discipline->limits.asymmetry_max_ns)
-        asymmetry_ns = discipline->limits.asymmetry_max_ns;
-    return timestamp_round((double)timestamp_abs(outstanding_ns) + (double)target->scatter_ns +
-                           (double)asymmetry_ns + DISCIPLINE_BOUND_SD * sd_of(discipline, raw_ns));
-}
-
-static int64_t outstanding_to(const struct map *map, const struct reading *now)
-{
-    int64_t ahead_ns;
-
-    if (timestamp_sub(map_total_at(map, now->raw_ns), now->total_ns, &ahead_ns) < 0)
-        return now->total_ns < 0 ? INT64_MAX : -INT64_MAX;
-    return ahead_ns;
-}
-
-static int64_t outstanding(const struct discipline *discipline, const struct reading *now)
-{
-    return outstanding_to(&discipline->target.map, now);
-}
-
-int64_t discipline_bound(const struct discipline *discipline, const struct reading *now)
-{
-    if (!discipline->has_target)
-        return INT64_MAX;
-    return bound_of(discipline, outstanding(discipline, now), now->raw_ns);
-}
-
-int64_t discipline_sd(const struct discipline *discipline, const struct reading *now)
-{
-    return claims(discipline) ? timestamp_round(sd_of(discipline, now->raw_ns)) : INT64_MAX;
-}
-
-/* sd_f + W sqrt t */
-double discipline_freq_sd(const struct discipline *discipline, const struct reading *now)
-{
-    if (!claims(discipline))
-        return INFINITY;
-    return discipline->target.freq_sd_ppb +
-           wander_of(discipline) * sqrt(age_of(discipline, now->raw_ns));
-}
-
 /* Somebody else keeps this clock: what it does is no news, and not ours to change. */
 static bool is_left_alone(const struct discipline *discipline, const struct clock_status *status)
 {
@@ -262,25 +155,50 @@ static void forget(struct discipline *discipline, struct discipline_outcome *out
     outcome->events |= DISCIPLINE_JUMPED;
 }
 
-/* What A did since the last tick beyond what was ordered is somebody else's. */
-static void notice_foreign(struct discipline *discipline, const struct clock_status *status,
-                           struct discipline_outcome *outcome)
+/* What A did since the last tick that was not ordered, taken that the step of then was made, or
+ * that it was not; 0: nothing that could not be the clock's own. */
+static int64_t unexplained(const struct discipline *discipline, const struct clock_status *status,
+                           bool stepped)
 {
     int64_t span_ns = status->now.raw_ns - discipline->last.raw_ns;
-    int64_t delivered_ns = discipline->last_slew_ns - status->slew_left_ns;
+    int64_t underway_ns = stepped ? 0 : discipline->last_underway_ns;
+    int64_t delivered_ns = underway_ns + discipline->last_ordered_ns - status->slew_left_ns;
     int64_t moved_ns = status->now.total_ns - discipline->last.total_ns;
     int64_t expected_ns = timestamp_drift(span_ns, discipline->last_freq_ppb) + delivered_ns;
-    int64_t foreign_ns = moved_ns - discipline->last_step_ns - expected_ns;
+    int64_t foreign_ns = moved_ns - (stepped ? discipline->last_step_ns : 0) - expected_ns;
     /* Each part deviates by itself, even where they cancel each other out. */
-    int64_t slewed_ns = timestamp_abs(discipline->last_underway_ns) +
-                        timestamp_abs(delivered_ns - discipline->last_underway_ns);
+    int64_t slewed_ns = timestamp_abs(underway_ns) + timestamp_abs(delivered_ns - underway_ns);
     int64_t tolerance_ns = FOREIGN_FLOOR_NS + slewed_ns / FOREIGN_SLEW_SHARE +
                            timestamp_drift(discipline->last_chunk_ns, FOREIGN_CHUNK_PPB) +
                            timestamp_drift(span_ns, FOREIGN_RATE_PPB);
 
-    /* A step that could not be made is nobody's: it is left to the slews. */
-    if (timestamp_abs(foreign_ns) <= tolerance_ns ||
-        timestamp_abs(foreign_ns + discipline->last_step_ns) <= tolerance_ns)
+    return timestamp_abs(foreign_ns) <= tolerance_ns ? 0 : foreign_ns;
+}
+
+/* A step is made, or the clock refuses it: then it is left to the slews, and still possible. */
+static void notice_step(struct discipline *discipline, const struct clock_status *status,
+                        struct discipline_outcome *outcome)
+{
+    if (discipline->last_step_ns == 0)
+        return;
+    if (!status->jumped && unexplained(discipline, status, true) != 0 &&
+        unexplained(discipline, status, false) == 0) {
+        discipline->last_step_ns = 0;
+        discipline->stepped = false;
+        discipline->step_refused = true;
+        return;
+    }
+    outcome->events |= DISCIPLINE_STEPPED;
+    outcome->stepped_ns = discipline->last_step_ns;
+    outcome->by_hand = discipline->last_by_hand;
+}
+
+static void notice_foreign(struct discipline *discipline, const struct clock_status *status,
+                           struct discipline_outcome *outcome)
+{
+    int64_t foreign_ns = unexplained(discipline, status, discipline->last_step_ns != 0);
+
+    if (foreign_ns == 0)
         return;
     outcome->events |= DISCIPLINE_FOREIGN;
     outcome->foreign_ns = foreign_ns;
@@ -332,13 +250,6 @@ static bool must_panic(const struct discipline *discipline, int64_t outstanding_
            timestamp_abs(outstanding_ns) > discipline->limits.panic_threshold_ns;
 }
 
-static bool must_step(const struct discipline *discipline, int64_t outstanding_ns)
-{
-    return !discipline->was_in && !discipline->stepped &&
-           discipline->limits.step_threshold_ns > 0 &&
-           timestamp_abs(outstanding_ns) > discipline->limits.step_threshold_ns;
-}
-
 static void panic(struct discipline *discipline, struct discipline_outcome *outcome)
 {
     if (!discipline->panic_said)
@@ -353,9 +264,9 @@ bool discipline_forbids(struct discipline *discipline, const struct target *targ
 {
     int64_t asked_ns;
 
-    if (!target_possible(target) || target->hands_off || discipline->observed)
+    if (!discipline_target_possible(target) || target->hands_off || discipline->observed)
         return false;
-    asked_ns = outstanding_to(&target->map, now);
+    asked_ns = discipline_outstanding_to(&target->map, now);
     if (!must_panic(discipline, asked_ns))
         return false;
     discipline->forbidden_ns = asked_ns;
@@ -380,7 +291,7 @@ static bool object(struct discipline *discipline, const struct clock_status *sta
 static void pursue(struct discipline *discipline, const struct clock_status *status,
                    struct discipline_outcome *outcome)
 {
-    outcome->outstanding_ns = outstanding(discipline, &status->now);
+    outcome->outstanding_ns = discipline_outstanding(discipline, &status->now);
     if (is_left_alone(discipline, status))
         return;
     if (must_panic(discipline, outcome->outstanding_ns)) {
@@ -389,7 +300,7 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
     }
     discipline->panic_said = false;
     order_freq(discipline, outcome);
-    if (!must_step(discipline, outcome->outstanding_ns)) {
+    if (!discipline_must_step(discipline, outcome->outstanding_ns)) {
         order_slew(discipline, status, outcome);
         return;
     }
@@ -399,16 +310,6 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
     discipline->stepped = true;
 }
 
-static int64_t esterror(const struct discipline *discipline, int64_t outstanding_ns)
-{
-    int64_t error_ns;
-
-    if (timestamp_add(timestamp_abs(outstanding_ns) / 2, discipline->target.offset_sd_ns,
-                      &error_ns) < 0)
-        return INT64_MAX;
-    return error_ns;
-}
-
 static void remember(struct discipline *discipline, const struct clock_status *status,
                      const struct discipline_outcome *outcome)
 {
@@ -416,11 +317,14 @@ static void remember(struct discipline *discipline, const struct clock_status *s
     discipline->last = status->now;
     discipline->last_step_ns = outcome->step_ns;
     discipline->last_freq_ppb = outcome->order.freq_ppb;
-    /* A step ends the chunk under way, too. */
-    discipline->last_underway_ns = outcome->step_ns ? 0 : status->underway_ns;
+    discipline->last_by_hand =
+        discipline_step_confirmed(discipline->confirmed_ns, outcome->step_ns);
+    discipline->last_underway_ns = status->underway_ns;
     discipline->last_chunk_ns = timestamp_abs(outcome->order.slew_ns) / SLEW_PLL_SHARE;
+    discipline->last_ordered_ns = outcome->order.slew_ns + outcome->order.adjtime_ns;
     discipline->last_slew_ns =
-        discipline->last_underway_ns + outcome->order.slew_ns + outcome->order.adjtime_ns;
+        discipline->last_ordered_ns + (outcome->step_ns ? 0 : status->underway_ns);
+    discipline->confirmed_ns = 0;
 }
 
 /* What the kernel was told last is newer than what was saved: its clock is gone on with as it
@@ -430,8 +334,8 @@ static void go_on_from(struct discipline *discipline, const struct clock_status 
 {
     struct target *target = &discipline->target;
     int64_t raw_ns = status->now.raw_ns;
-    int64_t left_ns = outstanding(discipline, &status->now) - status->slew_left_ns;
-    double age_s = age_of(discipline, raw_ns);
+    int64_t left_ns = discipline_outstanding(discipline, &status->now) - status->slew_left_ns;
+    double age_s = discipline_age(discipline, raw_ns);
     double freq_ppb = status->freq_ppb;
     double off_ppb = fabs(freq_ppb - target->map.freq_ppb);
 
@@ -439,8 +343,9 @@ static void go_on_from(struct discipline *discipline, const struct clock_status 
         freq_ppb = target->map.freq_ppb;
         off_ppb = 0;
     }
-    target->offset_sd_ns = timestamp_round(sd_of(discipline, raw_ns) + fabs((double)left_ns));
-    target->freq_sd_ppb += wander_of(discipline) * sqrt(age_s) + off_ppb;
+    target->offset_sd_ns =
+        timestamp_round(discipline_sd_at(discipline, raw_ns) + fabs((double)left_ns));
+    target->freq_sd_ppb += discipline_wander(discipline) * sqrt(age_s) + off_ppb;
     target->map = (struct map){.raw_ns = raw_ns,
                                .total_ns = status->now.total_ns + status->slew_left_ns,
                                .freq_ppb = freq_ppb};
@@ -451,7 +356,7 @@ static void go_on_from(struct discipline *discipline, const struct clock_status 
 static void check_resumed(struct discipline *discipline, const struct clock_status *status)
 {
     discipline->resumed = false;
-    if (timestamp_abs(outstanding(discipline, &status->now)) <=
+    if (timestamp_abs(discipline_outstanding(discipline, &status->now)) <=
             RESUME_TOLERANCE_NS + timestamp_abs(status->slew_left_ns) &&
         status->now.raw_ns >= discipline->target.map.raw_ns - RESUME_FUTURE_NS) {
         go_on_from(discipline, status);
@@ -473,6 +378,8 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
                   .maxerror_ns = INT64_MAX,
                   .esterror_ns = INT64_MAX}};
     discipline->observed = status->observed;
+    if (discipline->has_last)
+        notice_step(discipline, status, outcome);
     if (status->jumped)
         forget(discipline, outcome);
     else if (discipline->has_last && !is_left_alone(discipline, status))
@@ -484,8 +391,9 @@ void discipline_tick(struct discipline *discipline, const struct clock_status *s
         order->maxerror_ns = INT64_MAX;
     } else if (discipline->has_target) {
         pursue(discipline, status, outcome);
-        order->maxerror_ns = bound_of(discipline, outcome->outstanding_ns, status->now.raw_ns);
-        order->esterror_ns = esterror(discipline, outcome->outstanding_ns);
+        order->maxerror_ns =
+            discipline_bound_at(discipline, outcome->outstanding_ns, status->now.raw_ns);
+        order->esterror_ns = discipline_esterror(discipline, outcome->outstanding_ns);
     } else if (discipline->memory.learned && !is_left_alone(discipline, status)) {
         order->freq_ppb = discipline->memory.freq_ppb;
         discipline->steering = true;

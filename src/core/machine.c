@@ -63,8 +63,11 @@ static void note_events(struct actions *actions, const struct discipline_outcome
 {
     struct note *note;
 
-    if (outcome->events & DISCIPLINE_STEP)
-        actions_note(actions, NOTE_STEPPED)->correction_ns = outcome->step_ns;
+    if (outcome->events & DISCIPLINE_STEPPED) {
+        note = actions_note(actions, NOTE_STEPPED);
+        note->correction_ns = outcome->stepped_ns;
+        note->state = outcome->by_hand;
+    }
     if (outcome->events & DISCIPLINE_FOREIGN)
         actions_note(actions, NOTE_FOREIGN_STEP)->offset_ns = outcome->foreign_ns;
     if (outcome->events & DISCIPLINE_JUMPED)

@@ -44,6 +44,16 @@ int master_resume(struct master *master, const struct discipline_memory *memory,
     return discipline_resume(master->discipline, memory, same_raw);
 }
 
+int master_may_step(const struct master *master, const struct reading *now, int64_t *correction_ns)
+{
+    return discipline_may_step(master->discipline, now, correction_ns);
+}
+
+int master_allow_step(struct master *master, int64_t confirmed_ns, const struct reading *now)
+{
+    return discipline_allow_step(master->discipline, confirmed_ns, now);
+}
+
 void master_configure(struct master *master, const struct master_config *config)
 {
     struct master_config fresh = *config;
@@ -147,7 +157,14 @@ void master_summary(const struct master *master, const struct reading *now, stru
 {
     *summary = (struct summary){.state = discipline_state(master->discipline),
                                 .outstanding_ns = master->outstanding_ns,
+                                .slew_left_ns = timestamp_clamp(
+                                    discipline_slew_left(master->discipline),
+                                    timestamp_abs(master->outstanding_ns)),
                                 .bound_ns = discipline_bound(master->discipline, now),
+                                .asymmetry_ns = discipline_asymmetry(master->discipline),
+                                .late_bound_ns = discipline_late_bound(master->discipline, now,
+                                                                       SUMMARY_LATE_NS),
+                                .spread_ns = master->spread_ns,
                                 .counted = master->counted,
                                 .present = master->present,
                                 .connected = true,

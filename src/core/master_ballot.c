@@ -22,6 +22,11 @@ struct standing *master_ballot_standing(struct master *master, const struct ball
     return ballot->peers[i] ? &ballot->peers[i]->standing : &master->own;
 }
 
+static struct sight *sight_of(struct master *master, const struct ballot *ballot, size_t i)
+{
+    return ballot->peers[i] ? &ballot->peers[i]->sight : &master->own_sight;
+}
+
 /* p = theta + A and r of a slave at the ballot's instant.
  * phi came from an earlier estimate of f, whose error is ours and not the slave's. */
 static bool measure(struct peer *peer, const struct ballot *ballot, struct average_clock *clock)
@@ -66,6 +71,8 @@ static void add_own(struct master *master, struct ballot *ballot, const struct r
 {
     bool reference = master_is_reference(master, master->config.name);
 
+    master->own_sight = (struct sight){
+        .taken = true, .phase_ns = now->total_ns, .rate_ppb = master->freq_ppb};
     if (!master->config.discipline && !reference)
         return;
     ballot->peers[ballot->count] = NULL;
@@ -85,6 +92,7 @@ int master_ballot_open(struct master *master, const struct reading *now, struct 
     ballot->peers = calloc(most, sizeof(struct peer *));
     if (!ballot->clocks || !ballot->peers)
         return -ENOMEM;
+    master->seen_raw_ns = now->raw_ns;
     add_own(master, ballot, now);
     for (size_t i = 0; i < master->peer_count; i++) {
         struct peer *peer = &master->peers[i];
@@ -92,6 +100,7 @@ int master_ballot_open(struct master *master, const struct reading *now, struct 
 
         peer->standing.verdict = peer->welcomed && peer->polls[0].sequence ? VERDICT_SILENT
                                                                             : VERDICT_NONE;
+        peer->sight = (struct sight){0};
         if (!takes_part(peer)) {
             peer->standing.coming = false;
             continue;
@@ -99,6 +108,8 @@ int master_ballot_open(struct master *master, const struct reading *now, struct 
         peer->standing.verdict = VERDICT_NONE;
         if (!measure(peer, ballot, clock))
             continue;
+        peer->sight = (struct sight){
+            .taken = true, .phase_ns = clock->phase_ns, .rate_ppb = clock->rate_ppb};
         if (peer->kind == CLOCK_KIND_OBSERVED && !peer->reference) {
             peer->standing.verdict = VERDICT_OBSERVER;
             continue;
@@ -127,6 +138,13 @@ void master_ballot_close(struct ballot *ballot)
     free(ballot->peers);
 }
 
+bool master_ballot_excludes(const struct ballot *ballot, size_t i)
+{
+    enum clock_verdict verdict = ballot->clocks[i].verdict;
+
+    return verdict == VERDICT_FAR || verdict == VERDICT_FAST || verdict == VERDICT_SUSPENDED;
+}
+
 /* Largest minus smallest phase of those that are in the group or on their way. */
 int64_t master_ballot_spread(const struct ballot *ballot)
 {
@@ -135,8 +153,7 @@ int64_t master_ballot_spread(const struct ballot *ballot)
     for (size_t i = 0; i < ballot->count; i++) {
         const struct average_clock *clock = &ballot->clocks[i];
 
-        if (clock->verdict == VERDICT_FAR || clock->verdict == VERDICT_FAST ||
-            clock->verdict == VERDICT_SUSPENDED)
+        if (master_ballot_excludes(ballot, i))
             continue;
         lowest = clock->phase_ns < lowest ? clock->phase_ns : lowest;
         highest = clock->phase_ns > highest ? clock->phase_ns : highest;
@@ -184,6 +201,7 @@ void master_exclude(struct master *master, const struct ballot *ballot, size_t i
     const struct average_clock *clock = &ballot->clocks[i];
     struct standing *standing = master_ballot_standing(master, ballot, i);
     struct note *note = master_note_clock(master, ballot->peers[i], NOTE_CLOCK_EXCLUDED, actions);
+    double gate_ppb;
 
     standing->in = standing->coming = false;
     standing->censured = false;
@@ -191,7 +209,7 @@ void master_exclude(struct master *master, const struct ballot *ballot, size_t i
     note->verdict = (uint8_t)clock->verdict;
     note->offset_ns = clock->phase_ns - master->average.phase_ns;
     note->freq_ppb = clock->rate_ppb - master->average.rate_ppb;
-    note->limit_ns = master->average.gate_ns;
+    average_gates_of(&master->average, clock->reference, &note->limit_ns, &gate_ppb);
     note->count = SUSPEND_ROUNDS;
 }
 
@@ -204,10 +222,15 @@ void master_adopt(struct master *master, const struct ballot *ballot, const stru
     master->group = (struct map){.raw_ns = ballot->raw_ns,
                                  .total_ns = average->phase_ns,
                                  .freq_ppb = average->rate_ppb};
-    for (size_t i = 0; i < ballot->count; i++)
-        if (ballot->peers[i] &&
-            (references ? ballot->clocks[i].verdict == VERDICT_REFERENCE
-                        : ballot->clocks[i].votes && ballot->clocks[i].verdict == VERDICT_COUNTED))
+    for (size_t i = 0; i < ballot->count; i++) {
+        const struct average_clock *clock = &ballot->clocks[i];
+
+        if (references ? clock->verdict != VERDICT_REFERENCE
+                       : !clock->votes || clock->verdict != VERDICT_COUNTED)
+            continue;
+        sight_of(master, ballot, i)->weight = 1.0 / average->members;
+        if (ballot->peers[i])
             delay_ns += ballot->peers[i]->estimate.delay_ns;
+    }
     master->mean_delay_ns = average->members ? delay_ns / average->members : 0;
 }

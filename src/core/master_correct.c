@@ -74,6 +74,11 @@ static double sd_to_mean(const struct master *master, const struct peer *peer, d
     return sqrt(own * own * (member ? 1 - 2.0 / clocks : 1) + mean * mean);
 }
 
+double master_offset_sd(const struct master *master, const struct peer *peer)
+{
+    return sd_to_mean(master, peer, peer->estimate.offset_sd_ns, master->mean.phase_sd_ns);
+}
+
 /* Of the mean from now on until the next round. */
 static double mean_sd(const struct master *master)
 {
@@ -105,8 +110,7 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
     }
     correct->map = map;
     correct->correction_ns = correction_ns;
-    correct->offset_sd_ns = timestamp_round(
-        sd_to_mean(master, peer, estimate->offset_sd_ns, master->mean.phase_sd_ns));
+    correct->offset_sd_ns = timestamp_round(master_offset_sd(master, peer));
     correct->freq_sd_fs = wire_fs_from_ppb(
         sd_to_mean(master, peer, estimate->freq_sd_ppb, master->mean.rate_sd_ppb));
     correct->wander_fs = wire_fs_from_ppb(estimate->wander_ppb);

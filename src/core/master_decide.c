@@ -337,7 +337,12 @@ static void note_round(const struct master *master, const struct ballot *ballot,
 {
     struct note *note = master_note_group(master, NOTE_ROUND, actions);
 
-    note->offset_ns = master_ballot_spread(ballot);
+    for (size_t i = 0; i < ballot->count; i++)
+        note->count += master_ballot_excludes(ballot, i);
+    note->offset_ns = master->spread_ns;
+    note->verdict = (uint8_t)master->own.verdict;
+    note->bound_ns = discipline_bound(master->discipline, now);
+    note->duration_ns = now->raw_ns - master->start_raw_ns;
     note->state = (uint8_t)discipline_state(master->discipline);
     note->correction_ns = map_total_at(&master->group, now->raw_ns) - now->total_ns;
 }
@@ -350,6 +355,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
     if (master_ballot_open(master, now, &ballot) == 0) {
         master->present = (unsigned)ballot.count;
         master->counted = 0;
+        master->spread_ns = 0;
     }
     if (ballot.count > 0) {
         if (master->formed)
@@ -357,6 +363,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         else
             master_form(master, &ballot, actions);
         publish(master, &ballot);
+        master->spread_ns = master_ballot_spread(&ballot);
         measure_mean(master, &ballot);
         master_correct(master, now, actions);
         if (master->formed)

@@ -260,6 +260,7 @@ static void take_hello(struct master *master, uint32_t slot, const struct wire_h
     memcpy(peer->id, hello->id, sizeof peer->id);
     peer->kind = hello->kind;
     peer->state = hello->state;
+    peer->bound_ns = INT64_MAX;
     peer->minor = lower(hello->minor, WIRE_MINOR);
     peer->freq_ppb = wire_ppb_from_fs(hello->freq_fs);
     peer->reference = master_is_reference(master, hello->name);
@@ -324,6 +325,7 @@ static void take_reply(struct master *master, struct peer *peer, const struct wi
     peer->answers++;
     peer->state = reply->state;
     peer->claimed_sd_ns = reply->offset_sd_ns;
+    peer->bound_ns = reply->bound_ns;
     peer->slave = reply->departure.sent;
     peer->freq_ppb = wire_ppb_from_fs(reply->freq_fs);
     note_epoch(master, peer, reply->epoch,
@@ -345,6 +347,7 @@ static void take_welcomed(struct master *master, uint32_t slot, const struct wir
         break;
     case WIRE_REPORT:
         peer->state = frame->report.state;
+        peer->bound_ns = frame->report.bound_ns;
         peer->freq_ppb = wire_ppb_from_fs(frame->report.freq_fs);
         if (frame->report.foreign)
             peer->standing.in = peer->standing.coming = false;

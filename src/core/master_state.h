@@ -25,6 +25,14 @@ struct standing {
     enum clock_verdict verdict;
 };
 
+/* What the last decided round saw of a clock. */
+struct sight {
+    bool taken;       /* it was measured */
+    int64_t phase_ns; /* at the round's instant */
+    double rate_ppb;
+    double weight;    /* in that round's mean */
+};
+
 /* One POLL of the round under way. */
 struct poll {
     uint32_t sequence;
@@ -51,6 +59,7 @@ struct peer {
     uint8_t kind;          /* enum clock_kind */
     uint8_t state;         /* what it says of itself, enum sync_state, ... */
     int64_t claimed_sd_ns; /* ... and how well it knows the group's time then */
+    int64_t bound_ns;      /* the bound it reported last */
     uint8_t minor;
     bool reference;
     uint32_t sequence;     /* of our frames to it */
@@ -81,6 +90,7 @@ struct peer {
     struct standing standing;
     double given_sd_ppb;   /* sd of the frequency behind the map it follows */
     struct estimate estimate; /* of this round, valid if it takes part */
+    struct sight sight;
 };
 
 /* How well the mean of the clocks that are in is known. */
@@ -135,10 +145,13 @@ struct master {
     unsigned counted, present;
     double mean_delay_ns;      /* of the counted clocks, the master's 0 included */
     struct mean mean;
+    int64_t seen_raw_ns; /* the instant of all sights */
+    int64_t spread_ns;   /* then */
 
     uint64_t refused[REFUSAL_COUNT_];
 
     struct standing own;
+    struct sight own_sight;
     int64_t outstanding_ns;
     double freq_ppb; /* ordered */
 };
@@ -205,6 +218,8 @@ void master_ballot_close(struct ballot *ballot);
 bool master_ballot_has_reference(const struct ballot *ballot);
 struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot,
                                         size_t i);
+/* FAR, FAST, or still left alone for that. */
+bool master_ballot_excludes(const struct ballot *ballot, size_t i);
 /* Largest minus smallest phase of those that are in the group or on their way. */
 int64_t master_ballot_spread(const struct ballot *ballot);
 struct note *master_note_group(const struct master *master, enum note_kind kind,
@@ -228,6 +243,8 @@ void master_adopt(struct master *master, const struct ballot *ballot,
 void master_form(struct master *master, struct ballot *ballot, struct actions *actions);
 
 /* master_correct.c */
+/* Of what was measured of this slave, against the group's time. */
+double master_offset_sd(const struct master *master, const struct peer *peer);
 void master_correct(struct master *master, const struct reading *now, struct actions *actions);
 
 /* master_decide.c */

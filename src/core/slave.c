@@ -46,6 +46,16 @@ int slave_resume(struct slave *slave, const struct discipline_memory *memory, bo
     return discipline_resume(slave->discipline, memory, same_raw);
 }
 
+int slave_may_step(const struct slave *slave, const struct reading *now, int64_t *correction_ns)
+{
+    return discipline_may_step(slave->discipline, now, correction_ns);
+}
+
+int slave_allow_step(struct slave *slave, int64_t confirmed_ns, const struct reading *now)
+{
+    return discipline_allow_step(slave->discipline, confirmed_ns, now);
+}
+
 void slave_configure(struct slave *slave, const struct slave_config *config)
 {
     slave->config.limits = config->limits;
@@ -192,6 +202,36 @@ static enum refusal follow(struct slave *slave, const struct wire_correct *corre
     return REFUSAL_NONE;
 }
 
+/* How long it took: the map tells the group's time at its arrival, the master that of its
+ * departure.  0: unknown. */
+static int64_t delay_of(const struct wire_correct *correct, int64_t arrived_raw_ns)
+{
+    const struct reading *sent = &correct->departure.sent;
+    int64_t total_ns = map_total_at(&correct->map, arrived_raw_ns);
+    int64_t there_ns, here_ns, delay_ns;
+
+    if (!correct->has_map || correct->state != SYNC_SYNCHRONISED ||
+        timestamp_add(sent->raw_ns, sent->total_ns, &there_ns) < 0 ||
+        timestamp_add(arrived_raw_ns, total_ns, &here_ns) < 0 ||
+        timestamp_sub(here_ns, there_ns, &delay_ns) < 0 || delay_ns < 0)
+        return 0;
+    return delay_ns;
+}
+
+static void note_correction(const struct slave *slave, const struct wire_correct *correct,
+                            const struct event *event, struct actions *actions)
+{
+    struct note *note = note_master(slave, NOTE_CORRECTION, actions);
+
+    note->round = correct->round;
+    note->counted = correct->counted;
+    note->present = correct->present;
+    note->correction_ns = correct->correction_ns;
+    note->verdict = correct->verdict;
+    note->bound_ns = discipline_bound(slave->discipline, &event->now);
+    note->delay_ns = delay_of(correct, event->frame.arrived.raw_ns);
+}
+
 static void note_useless(struct slave *slave, int64_t raw_ns)
 {
     if (!slave->session.useless)
@@ -204,7 +244,6 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
 {
     const struct wire_correct *correct = &frame->correct;
     enum refusal refusal = check_correct(slave, correct, event->now.raw_ns);
-    struct note *note;
 
     if (refusal == REFUSAL_NONE && correct->has_map)
         refusal = follow(slave, correct, &event->now);
@@ -228,11 +267,7 @@ static void take_correct(struct slave *slave, const struct wire_frame *frame,
     else if (!correct->has_map)
         discipline_keep(slave->discipline, correct->scatter_ns);
     note_verdict(slave, correct, actions);
-    note = note_master(slave, NOTE_CORRECTION, actions);
-    note->round = correct->round;
-    note->correction_ns = correct->correction_ns;
-    note->verdict = correct->verdict;
-    note->bound_ns = discipline_bound(slave->discipline, &event->now);
+    note_correction(slave, correct, event, actions);
 }
 
 static void take_down(struct slave *slave, unsigned reason, struct actions *actions)
@@ -393,7 +428,13 @@ void slave_summary(const struct slave *slave, const struct reading *now, struct 
 {
     *summary = (struct summary){.state = discipline_state(slave->discipline),
                                 .outstanding_ns = slave->outstanding_ns,
+                                .slew_left_ns = timestamp_clamp(
+                                    discipline_slew_left(slave->discipline),
+                                    timestamp_abs(slave->outstanding_ns)),
                                 .bound_ns = discipline_bound(slave->discipline, now),
+                                .asymmetry_ns = discipline_asymmetry(slave->discipline),
+                                .late_bound_ns = discipline_late_bound(slave->discipline, now,
+                                                                       SUMMARY_LATE_NS),
                                 .counted = slave->counted,
                                 .present = slave->present,
                                 .connected = slave->session.welcomed,

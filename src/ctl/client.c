@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 5000
 #define ANSWER_MAX ((size_t)16 * 1024 * 1024)
 #define CHUNK ((size_t)64 * 1024)
 
@@ -25,9 +24,10 @@ static int64_t now_ms(void)
 }
 
 /* The backlog of a busy daemon may be full: connecting has to end as well. */
-static int client_connect(const char *path)
+static int client_connect(const char *path, int64_t patience_ms)
 {
-    const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+    const struct timeval patience = {.tv_sec = patience_ms / 1000,
+                                     .tv_usec = patience_ms % 1000 * 1000};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd, r;
 
@@ -46,9 +46,8 @@ static int client_connect(const char *path)
 }
 
 /* All until the end, with a NUL; the caller's to free. */
-static int client_receive(int fd, char **text)
+static int client_receive(int fd, int64_t deadline_ms, char **text)
 {
-    const int64_t deadline_ms = now_ms() + PATIENCE_MS;
     size_t length = 0, room = 0;
 
     for (;;) {
@@ -89,10 +88,12 @@ static int parse(const char *text, struct json_object **answer)
     return 0;
 }
 
-int client_ask(const char *path, const char *question, struct json_object **answer)
+int client_ask(const char *path, const char *question, int64_t patience_ms,
+               struct json_object **answer)
 {
+    const int64_t deadline_ms = now_ms() + patience_ms;
     char *text = NULL;
-    int fd = client_connect(path);
+    int fd = client_connect(path, patience_ms);
     int r = 0;
 
     if (fd < 0)
@@ -100,7 +101,7 @@ int client_ask(const char *path, const char *question, struct json_object **answ
     if (send(fd, question, strlen(question), MSG_NOSIGNAL) < 0)
         r = errno == EAGAIN ? -ETIMEDOUT : -errno;
     if (r == 0)
-        r = client_receive(fd, &text);
+        r = client_receive(fd, deadline_ms, &text);
     if (r == 0)
         r = parse(text, answer);
     free(text);

@@ -3,6 +3,7 @@
 
 #include "daemon/journal_escape.h"
 #include "field.h"
+#include "query.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -16,6 +17,20 @@ static const char *explain(const char *key)
     static const struct {
         const char *key, *text;
     } table[] = {
+        {"rounds", "rounds"},
+        {"corrections", "corrections of this clock"},
+        {"steps", "steps of this clock, by the daemon"},
+        {"foreign_steps", "steps of this clock, by somebody else"},
+        {"suspensions", "times that the machine slept"},
+        {"panics", "corrections refused as beyond belief"},
+        {"holdovers", "times that corrections stopped coming"},
+        {"quorums_lost", "times that too few clocks agreed"},
+        {"exclusions", "exclusions of clocks"},
+        {"jumps", "jumps of oscillators"},
+        {"slaves_joined", "slaves that joined"},
+        {"slaves_left", "slaves that left"},
+        {"masters_found", "masters found"},
+        {"masters_lost", "masters lost"},
         {"accepted", "connections accepted"},
         {"refused_loopback", "refused: not from this machine"},
         {"refused_denied", "refused: address not allowed"},
@@ -50,24 +65,32 @@ static void show(const char *text, struct json_object *value)
                      journal_escape(text, name, sizeof name));
 }
 
-void counters_show(struct json_object *answer)
+/* prefix: of what has no text of its own. */
+static void show_all(struct json_object *object, const char *prefix)
 {
-    struct json_object *network = field_object(answer, "network");
-    struct json_object *refused = field_object(answer, "frames_refused");
     char text[FIELD_SIZE];
 
-    field_print_head(answer);
-    if (network) {
-        json_object_object_foreach(network, key, value)
-        {
-            show(explain(key), value);
-        }
+    if (!object)
+        return;
+    json_object_object_foreach(object, key, value)
+    {
+        (void)snprintf(text, sizeof text, "%s%s", prefix, explain(key));
+        show(text, value);
     }
-    if (refused) {
-        json_object_object_foreach(refused, key, value)
-        {
-            (void)snprintf(text, sizeof text, "frames refused: %s", key);
-            show(text, value);
-        }
-    }
+}
+
+static bool show_answer(const struct ctl_options *options, struct json_object *answer)
+{
+    (void)options;
+    field_print_head(stdout, answer);
+    (void)putchar('\n');
+    show_all(field_object(answer, "events"), "");
+    show_all(field_object(answer, "network"), "");
+    show_all(field_object(answer, "frames_refused"), "frames refused: ");
+    return true;
+}
+
+enum ctl_exit counters_run(const struct ctl_options *options)
+{
+    return query_run(options, "counters", QUERY_EACH, show_answer);
 }

@@ -3,8 +3,8 @@
 #ifndef BERKELEY_CTL_COUNTERS_H
 #define BERKELEY_CTL_COUNTERS_H
 
-struct json_object;
+#include "ctl.h"
 
-void counters_show(struct json_object *answer);
+enum ctl_exit counters_run(const struct ctl_options *options);
 
 #endif

@@ -6,7 +6,6 @@
 #include <json-c/json.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 static struct json_object *find(const struct json_object *answer, const char *key,
                                 enum json_type type)
@@ -60,27 +59,29 @@ struct json_object *field_object(const struct json_object *answer, const char *k
     return find(answer, key, json_type_object);
 }
 
-void field_print_head(const struct json_object *answer)
+struct json_object *field_array(const struct json_object *answer, const char *key)
 {
-    char name[FIELD_SIZE], role[FIELD_SIZE], group[FIELD_SIZE];
-
-    if (!field_text(answer, "name", name))
-        (void)snprintf(name, sizeof name, "A daemon");
-    (void)printf("%s", name);
-    if (field_text(answer, "role", role))
-        (void)printf(", %s", role);
-    if (field_text(answer, "group", group))
-        (void)printf(" of group %s", group);
-    (void)putchar('\n');
+    return find(answer, key, json_type_array);
 }
 
-void field_print(const char *label, const char *format, ...)
+void field_print_head(FILE *out, const struct json_object *answer)
+{
+    char text[FIELD_SIZE];
+
+    (void)fputs(field_text(answer, "name", text) ? text : "A daemon", out);
+    if (field_text(answer, "role", text))
+        (void)fprintf(out, ", %s", text);
+    if (field_text(answer, "group", text))
+        (void)fprintf(out, " of group %s", text);
+}
+
+void field_print(FILE *out, const char *label, const char *format, ...)
 {
     va_list arguments;
 
-    (void)printf("%12s: ", label);
+    (void)fprintf(out, "%12s: ", label);
     va_start(arguments, format);
-    (void)vprintf(format, arguments);
+    (void)vfprintf(out, format, arguments);
     va_end(arguments);
-    (void)putchar('\n');
+    (void)fputc('\n', out);
 }

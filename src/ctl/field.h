@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define FIELD_SIZE 1024
 
@@ -20,9 +21,11 @@ bool field_number(const struct json_object *answer, const char *key, int64_t *nu
 bool field_real(const struct json_object *answer, const char *key, double *number);
 bool field_flag(const struct json_object *answer, const char *key, bool *flag);
 struct json_object *field_object(const struct json_object *answer, const char *key);
+struct json_object *field_array(const struct json_object *answer, const char *key);
 
-/* "node1, slave of group lab" */
-void field_print_head(const struct json_object *answer);
-void field_print(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "node1, slave of group lab", without the end of the line. */
+void field_print_head(FILE *out, const struct json_object *answer);
+void field_print(FILE *out, const char *label, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

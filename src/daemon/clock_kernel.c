@@ -173,8 +173,9 @@ static void tell_meddling(struct clock *clock, int64_t raw_ns, const char *chang
         return;
     clock_meddling_culprit(clock->port.units, culprit, sizeof culprit);
     journal_say(LOG_WARNING, &(struct journal_fields){.message_id = MESSAGE_INTERFERENCE},
-                "The clock was changed by %s: %s. Only one program may steer it.", culprit,
-                changes);
+                "The clock was changed by %s: %s. Only one program may steer it: stop the "
+                "other.",
+                culprit, changes);
 }
 
 static unsigned follow_slews(struct clock *clock, const struct timex *timex,
@@ -315,7 +316,8 @@ static void check_in_force(struct clock *clock, const struct timex *asked, const
 
     if (refused && !clock->refused)
         journal_warning("The kernel did not take an order: asked for frequency %ld, offset %ld, "
-                        "status 0x%04x, maxerror %ld; in force are %ld, %ld, 0x%04x, %ld.",
+                        "status 0x%04x, maxerror %ld; in force are %ld, %ld, 0x%04x, %ld. "
+                        "It is asked again within a second.",
                         asked->freq, asked->offset, (unsigned)asked->status, asked->maxerror,
                         got->freq, got->offset, (unsigned)got->status, got->maxerror);
     clock->refused = refused;
@@ -325,7 +327,7 @@ static void check_adjtime(struct clock *clock, const struct order *order, bool i
 {
     if (!in_force && !clock->adjtime_refused)
         journal_warning("The kernel did not take an order: asked for an adjtime of %" PRId64
-                        " us; in force are %" PRId64 " us.",
+                        " us; in force are %" PRId64 " us. It is asked again within a second.",
                         order->adjtime_ns / NS_PER_US, clock->left.adjtime_us);
     clock->adjtime_refused = !in_force;
 }

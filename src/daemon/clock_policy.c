@@ -165,14 +165,25 @@ static int allow_adjtime(struct clock_policy *policy, struct timex *timex, const
     return 0;
 }
 
-/* Forward to the time saved, before anything else; or beyond the threshold, before the
- * clock was first synchronised. */
+static bool is_permitted(const struct clock_policy *policy, int64_t delta_ns,
+                         const struct reading *now)
+{
+    return within(now->raw_ns - policy->permitted_raw_ns, 0, CLOCK_POLICY_PERMIT_NS) &&
+           discipline_step_confirmed(policy->permitted_ns, delta_ns);
+}
+
+/* Forward to the time saved, before anything else; or beyond the threshold, or as root permits,
+ * before the clock was first synchronised. */
 static bool step_allowed(struct clock_policy *policy, int64_t delta_ns, const struct reading *now)
 {
     int64_t threshold_ns = policy->limits.step_threshold_ns;
 
     if (policy->settled)
         return false;
+    if (!policy->stepped && is_permitted(policy, delta_ns, now)) {
+        policy->stepped = true;
+        return true;
+    }
     if (delta_ns > 0 && !policy->set_forward && !policy->steered &&
         now->raw_ns - policy->first_raw_ns <= CLOCK_POLICY_START_NS) {
         policy->set_forward = true;
@@ -266,6 +277,27 @@ int clock_policy_adjust(struct clock_policy *policy, struct timex *timex, const 
     if (r >= 0 && timex->modes != 0 && timex->modes != ADJ_OFFSET_SS_READ)
         r = allow(policy, timex, why);
     return r < 0 ? r : adjust(policy, timex);
+}
+
+int clock_policy_permit(struct clock_policy *policy, int64_t step_ns)
+{
+    struct reading now;
+    int r;
+
+    if (!policy->limits.adjust)
+        return -EROFS;
+    if (policy->settled)
+        return -EALREADY;
+    if (policy->stepped)
+        return -EEXIST;
+    if (within(step_ns, 1 - DISCIPLINE_STEP_MIN_NS, DISCIPLINE_STEP_MIN_NS - 1))
+        return -EBUSY;
+    r = policy->port->read(policy->port->context, &now);
+    if (r < 0)
+        return r;
+    policy->permitted_ns = step_ns;
+    policy->permitted_raw_ns = now.raw_ns;
+    return 0;
 }
 
 void clock_policy_tidied(struct clock_policy *policy)

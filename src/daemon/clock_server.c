@@ -3,6 +3,7 @@
 
 #include "daemon/clock_call.h"
 #include "daemon/journal.h"
+#include "daemon/step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,8 @@ struct clock_server {
     struct kernel_port port;
     struct clock_policy policy;
     sd_event *loop;
-    sd_event_source *accepting, *asking;
-    int listener, client; /* or -1 */
+    sd_event_source *accepting, *asking, *permitting;
+    int listener, client, visitor; /* or -1 */
     const char *settled_file; /* to be made; or NULL */
 };
 
@@ -72,36 +73,141 @@ static void carry_out(struct clock_server *server, struct clock_call *call)
                         call->result == -EPERM ? "Refused" : "Limited", why);
 }
 
-/* An order that nobody waits for any more was given up, and is out of date. */
-static void take_call(struct clock_server *server, struct clock_call *call)
+/* Who connected. */
+static bool is_root(int fd)
 {
-    if (clock_call_now_ns() > call->deadline_ns)
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && size == sizeof peer &&
+           peer.uid == 0;
+}
+
+static int allow_step(struct clock_server *server, int fd, int64_t step_ns)
+{
+    char text[JOURNAL_TIME_SIZE];
+    int r;
+
+    if (!is_root(fd)) {
+        journal_warning("Somebody who is not root wants to permit a step of the clock: refused.");
+        return -EPERM;
+    }
+    r = clock_policy_permit(&server->policy, step_ns);
+    if (r < 0)
+        journal_warning("Root wants to permit a step of the clock by %s: refused; %s.",
+                        journal_signed_time(step_ns, text), step_error(r));
+    else
+        journal_notice("Root permits one step of the clock, by %s, in the next %d s.",
+                       journal_signed_time(step_ns, text),
+                       (int)(CLOCK_POLICY_PERMIT_NS / NS_PER_S));
+    return r;
+}
+
+/* An order that nobody waits for any more was given up, and is out of date. */
+static bool is_late(int64_t deadline_ns)
+{
+    return clock_call_now_ns() > deadline_ns;
+}
+
+static bool answer(int fd, const void *packet, size_t size)
+{
+    return send(fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+/* What may come, by its length and first word. */
+union packet {
+    struct clock_call call;
+    struct step_permit permit;
+};
+
+static bool is_call(const union packet *packet, ssize_t length)
+{
+    return length == (ssize_t)sizeof packet->call && packet->call.version == CLOCK_CALL_VERSION &&
+           packet->call.result == 0;
+}
+
+static bool is_permit(const union packet *packet, ssize_t length)
+{
+    return length == (ssize_t)sizeof packet->permit &&
+           packet->permit.version == STEP_PERMIT_VERSION && packet->permit.result == 0;
+}
+
+/* false: the answer cannot be sent. */
+static bool take_call(struct clock_server *server, int fd, struct clock_call *call)
+{
+    if (is_late(call->deadline_ns))
         call->result = -ETIMEDOUT;
     else
         carry_out(server, call);
-    if (send(server->client, call, sizeof *call, MSG_DONTWAIT | MSG_NOSIGNAL) !=
-        (ssize_t)sizeof *call)
-        drop_client(server);
+    return answer(fd, call, sizeof *call);
+}
+
+static bool take_permit(struct clock_server *server, int fd, struct step_permit *permit)
+{
+    permit->result =
+        is_late(permit->deadline_ns) ? -ETIMEDOUT : allow_step(server, fd, permit->step_ns);
+    return answer(fd, permit, sizeof *permit);
 }
 
 static int on_call(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct clock_server *server = context;
-    struct clock_call call;
-    ssize_t length = recv(fd, &call, sizeof call, MSG_DONTWAIT | MSG_TRUNC);
+    union packet packet;
+    ssize_t length = recv(fd, &packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
+    bool stays = false;
 
     (void)source;
     (void)events;
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (length == (ssize_t)sizeof call && call.version == CLOCK_CALL_VERSION && call.result == 0) {
-        take_call(server, &call);
-        return 0;
-    }
-    if (length > 0)
+    if (is_call(&packet, length))
+        stays = take_call(server, fd, &packet.call);
+    else if (is_permit(&packet, length))
+        stays = take_permit(server, fd, &packet.permit);
+    else if (length > 0)
         journal_warning("What came from the daemon is no order to the clock: disconnected.");
-    drop_client(server);
+    if (!stays)
+        drop_client(server);
     return 0;
+}
+
+static void drop_visitor(struct clock_server *server)
+{
+    if (server->visitor < 0)
+        return;
+    server->permitting = sd_event_source_disable_unref(server->permitting);
+    (void)close(server->visitor);
+    server->visitor = -1;
+}
+
+static int on_visit(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+    struct clock_server *server = context;
+    union packet packet;
+    ssize_t length = recv(fd, &packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
+
+    (void)source;
+    (void)events;
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (is_permit(&packet, length))
+        (void)take_permit(server, fd, &packet.permit);
+    else if (length > 0)
+        journal_warning("A second daemon wants to turn the clock: refused.");
+    drop_visitor(server);
+    return 0;
+}
+
+/* The last one counts: nobody who says nothing keeps others away. */
+static int take_visitor(struct clock_server *server, int fd)
+{
+    int r;
+
+    drop_visitor(server);
+    r = sd_event_add_io(server->loop, &server->permitting, fd, EPOLLIN, on_visit, server);
+    if (r >= 0)
+        server->visitor = fd;
+    return r;
 }
 
 static int take_client(struct clock_server *server, int fd)
@@ -123,10 +229,11 @@ static int on_connection(sd_event_source *source, int listener, uint32_t events,
     (void)events;
     if (fd < 0)
         return 0;
+    if (server->client < 0 ? take_client(server, fd) >= 0
+                           : is_root(fd) && take_visitor(server, fd) >= 0)
+        return 0;
     if (server->client >= 0)
         journal_warning("A second daemon wants to turn the clock: refused.");
-    else if (take_client(server, fd) >= 0)
-        return 0;
     (void)close(fd);
     return 0;
 }
@@ -145,7 +252,7 @@ int clock_server_new(sd_event *loop, int listener, const struct kernel_port *por
     server->port = *port;
     server->loop = sd_event_ref(loop);
     server->listener = listener;
-    server->client = -1;
+    server->client = server->visitor = -1;
     clock_policy_init(&server->policy, &server->port, limits);
     tidy(server);
     r = sd_event_add_io(loop, &server->accepting, listener, EPOLLIN, on_connection, server);
@@ -176,6 +283,7 @@ void clock_server_free(struct clock_server *server)
 {
     if (!server)
         return;
+    drop_visitor(server);
     drop_client(server);
     sd_event_source_disable_unref(server->accepting);
     (void)close(server->listener);

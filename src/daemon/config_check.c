@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <string.h>
 
 /* lower <= upper + slack */
 static const struct order {
@@ -116,6 +117,24 @@ static int check_remote(const struct config_draft *draft, bool master, char *err
                          config_quote(address, quoted, sizeof(quoted)));
 }
 
+/* node_exporter passes over files of other names, without a word. */
+static int check_metrics_file(const struct config_draft *draft, char *error)
+{
+    static const char key[] = "metrics.file", ending[] = ".prom";
+    const char *path = draft->config.metrics.file;
+    const size_t length = strlen(path), least = strlen(ending) + 1;
+    char quoted[CONFIG_VALUE_SIZE];
+    const struct config_entry *entry = config_entry_find(key);
+
+    assert(entry);
+    if (length == 0 || (length > least && path[length - least] != '/' &&
+                        strcmp(path + length + 1 - least, ending) == 0))
+        return 0;
+    return config_refuse(error, origin(draft, entry), key,
+                         "found %s; allowed is a path that ends in \"%s\", or \"\"",
+                         config_quote(path, quoted, sizeof(quoted)), "NAME.prom");
+}
+
 int config_check(const struct config_draft *draft, char error[CONFIG_ERROR_SIZE])
 {
     int r = 0;
@@ -127,5 +146,5 @@ int config_check(const struct config_draft *draft, char error[CONFIG_ERROR_SIZE]
     }
     for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]) && r == 0; i++)
         r = check_order(draft, &orders[i], error);
-    return r;
+    return r == 0 ? check_metrics_file(draft, error) : r;
 }

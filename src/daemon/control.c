@@ -20,6 +20,7 @@
 #define REST_US UINT64_C(1000000)     /* after accept4() failed */
 #define BACKLOG 64
 #define COMPLAINT_SIZE 1024
+#define PIECE 32 /* elements of a list: a third of a millisecond */
 /* Whatever else there is to do comes first; what a client has sent in time, before its deadline. */
 #define PRIORITY SD_EVENT_PRIORITY_IDLE
 #define PRIORITY_DEADLINE (SD_EVENT_PRIORITY_IDLE + 1)
@@ -30,7 +31,9 @@ struct client {
     uid_t user;
     sd_event_source *io, *deadline;
     size_t length, sent;
-    char *answer; /* NULL: still asking */
+    char *answer; /* or the piece of it under way; NULL: still asking */
+    struct control_list list; /* of what is still to come */
+    bool listed;  /* something of it */
     char line[CONTROL_LINE_MAX];
 };
 
@@ -63,6 +66,8 @@ static void client_drop(struct client *client)
     sd_event_source_disable_unref(client->deadline);
     close(client->fd);
     free(client->answer);
+    if (client->list.end)
+        client->list.end(client->list.context);
     *client = (struct client){0};
     control->busy--;
     listen_if_there_is_room(control);
@@ -70,9 +75,7 @@ static void client_drop(struct client *client)
 
 /* --- the answer --- */
 
-static struct json_object *complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static struct json_object *complain(const char *format, ...)
+struct json_object *control_complain(const char *format, ...)
 {
     struct json_object *answer = json_object_new_object();
     char text[COMPLAINT_SIZE];
@@ -97,7 +100,7 @@ static const char *list_words(const struct control *control, char text[COMPLAINT
     return text;
 }
 
-static struct json_object *answer_to(const struct client *client)
+static struct json_object *answer_to(struct client *client)
 {
     const struct control *control = client->control;
     char argument[CONTROL_ARGUMENT_SIZE], words[COMPLAINT_SIZE];
@@ -106,20 +109,67 @@ static struct json_object *answer_to(const struct client *client)
                           argument);
 
     if (r == -ENOENT)
-        return complain("found the word \"%.*s\"; allowed are %s",
-                        (int)strcspn(client->line, " \n"), client->line,
-                        list_words(control, words));
+        return control_complain("found the word \"%.*s\"; allowed are %s",
+                                (int)strcspn(client->line, " \n"), client->line,
+                                list_words(control, words));
     if (r < 0)
-        return complain("found no question; allowed is one line, a word or a word and an argument "
-                        "of less than %d characters; words are %s",
-                        CONTROL_ARGUMENT_SIZE, list_words(control, words));
+        return control_complain("found no question; allowed is one line, a word or a word and an "
+                                "argument of less than %d characters; words are %s",
+                                CONTROL_ARGUMENT_SIZE, list_words(control, words));
     if (word->changes && client->user != 0 && client->user != geteuid())
-        return complain("only root may %s", word->word);
+        return control_complain("only root may %s", word->word);
     if (argument[0] && !word->takes_argument)
-        return complain("found the argument \"%s\"; %s takes none", argument, word->word);
-    return word->answer(control->context, argument);
+        return control_complain("found the argument \"%s\"; %s takes none", argument, word->word);
+    return word->answer_long ? word->answer_long(control->context, argument, &client->list)
+                             : word->answer(control->context, argument);
 }
 
+static const char *text_of(struct json_object *object)
+{
+    return json_object_to_json_string_ext(object,
+                                          JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+static void list_end(struct client *client)
+{
+    client->list.end(client->list.context);
+    client->list = (struct control_list){0};
+}
+
+static void list_some(struct client *client, FILE *piece)
+{
+    for (unsigned i = 0; i < PIECE; i++) {
+        struct json_object *element = client->list.next(client->list.context);
+
+        if (!element) {
+            (void)fputs("]}\n", piece);
+            list_end(client);
+            return;
+        }
+        (void)fprintf(piece, "%s%s", client->listed ? "," : "", text_of(element));
+        client->listed = true;
+        (void)json_object_put(element);
+    }
+}
+
+/* False: there is no more of the answer, or no memory for it. */
+static bool client_go_on(struct client *client)
+{
+    FILE *piece;
+
+    free(client->answer);
+    client->answer = NULL;
+    client->length = client->sent = 0;
+    if (!client->list.next)
+        return false;
+    piece = open_memstream(&client->answer, &client->length);
+    if (!piece)
+        return false;
+    list_some(client, piece);
+    return fclose(piece) == 0;
+}
+
+/* The next piece goes out in another turn of the loop. */
 static void client_write(struct client *client)
 {
     ssize_t n = send(client->fd, client->answer + client->sent, client->length - client->sent,
@@ -128,25 +178,28 @@ static void client_write(struct client *client)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     client->sent += n > 0 ? (size_t)n : 0;
-    if (n < 0 || client->sent == client->length)
+    if (n < 0 || (client->sent == client->length && !client_go_on(client)))
         client_drop(client);
 }
 
 static void client_answer(struct client *client)
 {
     struct json_object *object = answer_to(client);
-    const char *text = object ? json_object_to_json_string_ext(
-                                    object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-                              : NULL;
-    int length = text ? asprintf(&client->answer, "%s\n", text) : -1;
+    const char *text = object ? text_of(object) : NULL;
+    size_t length = text ? strlen(text) : 0;
+    int r = -1;
 
+    if (text && client->list.next) /* without the "]}" that ends it */
+        r = asprintf(&client->answer, "%.*s", (int)length - 2, text);
+    else if (text)
+        r = asprintf(&client->answer, "%s\n", text);
     (void)json_object_put(object);
-    if (length < 0) {
+    if (r < 0) {
         client->answer = NULL;
         client_drop(client);
         return;
     }
-    client->length = (size_t)length;
+    client->length = (size_t)r;
     (void)sd_event_source_set_io_events(client->io, EPOLLOUT);
     (void)sd_event_source_set_time_relative(client->deadline, PATIENCE_US);
     client_write(client);

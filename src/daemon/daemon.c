@@ -32,7 +32,8 @@ struct reading daemon_read_clock(struct daemon *daemon)
         r = -ERANGE;
     if (r >= 0)
         return now;
-    journal_errno(r, "Cannot use the time the clock shows (from 1970 to 2116 it can be): %m");
+    journal_errno(r, "This machine's clock shows a time that cannot be used (allowed: 1970 to "
+                     "2116): %m. Set it roughly, then start again.");
     sd_event_exit(daemon->loop, EXIT_ERROR);
     return (struct reading){0};
 }
@@ -145,27 +146,12 @@ static int on_convert(void *context, int64_t real_ns, struct reading *reading)
     return clock_convert(daemon->clock, real_ns, reading);
 }
 
-static void view_summary(void *context, struct summary *summary)
-{
-    struct daemon *daemon = context;
-    struct reading now = daemon_read_clock(daemon);
-
-    daemon->role->summarise(daemon->machine, &now, summary);
-}
-
-static void view_counters(void *context, struct transport_counters *counters)
-{
-    const struct daemon *daemon = context;
-
-    transport_count(daemon->transport, counters);
-}
-
 static void tell_status(struct daemon *daemon)
 {
     char sentence[NARRATOR_STATUS_SIZE];
     struct summary summary;
 
-    view_summary(daemon, &summary);
+    daemon_summarise(daemon, &summary);
     narrator_status(&summary, daemon->role->master, sentence);
     notify_status(sentence);
 }
@@ -173,14 +159,15 @@ static void tell_status(struct daemon *daemon)
 /* A machine without ticks knows neither silence nor the end of holdover. */
 static void go_blind(struct daemon *daemon, int error)
 {
-    journal_errno(error, "Cannot look at the clock: %m");
+    journal_errno(error, "Cannot look at the clock: %m. It is tried again in a second.");
     if (++daemon->blind < BLIND_TICKS)
         return;
-    journal_error("The clock was out of reach for too long: giving up.");
+    journal_error("The clock was out of reach for too long: this daemon ends, and its unit starts "
+                  "it again.");
     sd_event_exit(daemon->loop, EXIT_ERROR);
 }
 
-static void look(struct daemon *daemon)
+void daemon_look(struct daemon *daemon)
 {
     struct event event = {.kind = EVENT_TICK};
     int r = clock_look(daemon->clock, &event.tick);
@@ -193,6 +180,7 @@ static void look(struct daemon *daemon)
     daemon->blind = 0;
     event.tick.observed = !clock_adjusts(daemon->clock);
     dispatch(daemon, &event);
+    daemon_segment_tick(daemon->segment, chronicle_tally(daemon->chronicle));
     daemon_state_tick(daemon->state);
     tell_status(daemon);
 }
@@ -202,7 +190,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
     const struct daemon *daemon = context;
 
     (void)usec;
-    look(context);
+    daemon_look(context);
     sd_event_source_set_time_relative(source, daemon->soon ? SOON_US : TICK_US);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -225,7 +213,7 @@ static int on_clock_set(sd_event_source *source, int fd, uint32_t events, void *
     (void)fd;
     (void)events;
     clock_acknowledge(daemon->clock);
-    look(daemon);
+    daemon_look(daemon);
     return 0;
 }
 
@@ -247,8 +235,7 @@ static void apply(struct daemon *daemon, const struct config *fresh, struct keyr
     daemon_reload_tell(&daemon->config, fresh);
     daemon->config = *fresh;
     daemon->keyed |= keyring != NULL;
-    journal_set_level(daemon->options->log_level >= 0 ? daemon->options->log_level
-                                                      : fresh->log_level);
+    daemon_set_level(daemon);
     daemon->role->configure(daemon->machine, fresh, clock_adjusts(daemon->clock));
     daemon_wire_apply(daemon->transport, fresh, daemon->role->master, keyring, daemon->keyed);
 }
@@ -294,7 +281,8 @@ static int open_machine(struct daemon *daemon)
 
     daemon->machine = daemon->role->create(&daemon->config, clock_adjusts(daemon->clock),
                                            clock_precision_ns(daemon->clock), &now);
-    if (!daemon->machine)
+    daemon->chronicle = chronicle_new(&now);
+    if (!daemon->machine || !daemon->chronicle)
         return -ENOMEM;
     if (daemon->role->bind)
         daemon->role->bind(daemon->machine, is_bound, daemon);
@@ -335,10 +323,24 @@ static int open_transport(struct daemon *daemon)
                             &daemon->transport);
 }
 
+/* Where others look in: the daemon does its work without, too. */
+static void open_windows(struct daemon *daemon)
+{
+    bool master = daemon->role->master;
+    struct daemon_control_source control;
+    struct daemon_metrics_source metrics;
+    struct daemon_segment_source segment;
+
+    daemon_control_source(daemon, &control);
+    daemon->control = daemon_control_open(daemon->loop, &daemon->config, master, &control);
+    daemon_metrics_source(daemon, &metrics);
+    daemon->metrics = daemon_metrics_open(daemon->loop, &daemon->config, master, &metrics);
+    daemon_segment_source(daemon, &segment);
+    daemon->segment = daemon_segment_open(&daemon->config, clock_adjusts(daemon->clock), &segment);
+}
+
 static int open_all(struct daemon *daemon)
 {
-    const struct daemon_control_source source = {
-        .summarise = view_summary, .count = view_counters, .context = daemon};
     bool adjust = daemon->config.clock.discipline && !daemon->options->observe;
     int r = daemon_clock_open(&daemon->config, adjust, &daemon->clock);
 
@@ -354,19 +356,21 @@ static int open_all(struct daemon *daemon)
         return journal_errno(r, "Cannot start: %m");
     r = open_transport(daemon);
     if (r >= 0)
-        daemon->control = daemon_control_open(daemon->loop, &daemon->config, daemon->role->master,
-                                              &source);
+        open_windows(daemon);
     return r;
 }
 
 static void close_all(struct daemon *daemon)
 {
+    daemon_segment_close(daemon->segment);
+    daemon_metrics_close(daemon->metrics);
     daemon_control_close(daemon->control);
     transport_free(daemon->transport);
     keyring_free(daemon->keyring);
     daemon_state_close(daemon->state);
     if (daemon->machine)
         daemon->role->destroy(daemon->machine);
+    chronicle_free(daemon->chronicle);
     actions_free(&daemon->actions);
     sd_event_source_unref(daemon->clock_set);
     sd_event_source_unref(daemon->tick);
@@ -381,7 +385,7 @@ static int run_loop(struct daemon *daemon)
 {
     int r;
 
-    look(daemon);
+    daemon_look(daemon);
     journal_say(LOG_NOTICE, &(struct journal_fields){.message_id = MESSAGE_STARTED},
                 "berkeleyd %s started as %s of group %s, as %s.", BERKELEY_VERSION,
                 daemon->role->name, daemon->config.group, daemon->config.name);

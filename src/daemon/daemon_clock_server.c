@@ -6,12 +6,11 @@
 #include "daemon/daemon_clock.h"
 #include "daemon/daemon_reload.h"
 #include "daemon/daemon_signals.h"
+#include "daemon/directory.h"
 #include "daemon/journal.h"
 #include "daemon/notify.h"
 
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 struct serving {
     const char *config_path;
@@ -59,14 +58,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 /* The unit names a directory that is kept until the machine is booted anew. */
 static void remember(struct serving *serving)
 {
-    const char *directory = getenv("RUNTIME_DIRECTORY");
-    int length;
-
-    if (!directory || *directory != '/')
-        return;
-    length = snprintf(serving->settled_file, sizeof serving->settled_file, "%s/synchronised",
-                      directory);
-    if (length > 0 && (size_t)length < sizeof serving->settled_file)
+    if (directory_file("RUNTIME_DIRECTORY", "synchronised", serving->settled_file,
+                       sizeof serving->settled_file) == 0)
         clock_server_remember(serving->server, serving->settled_file);
 }
 

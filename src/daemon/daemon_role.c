@@ -42,6 +42,11 @@ static void node_id(const char *name, uint8_t id[WIRE_ID_SIZE])
         id[i] ^= machine.bytes[i];
 }
 
+static enum clock_kind kind_from(const struct config *config)
+{
+    return config->clock.kind == CONFIG_CLOCK_EMULATED ? CLOCK_KIND_EMULATED : CLOCK_KIND_KERNEL;
+}
+
 static struct master_config master_config_from(const struct config *config, bool adjusts)
 {
     struct master_config master = {.interval_ns = config->master.interval_ns,
@@ -52,6 +57,7 @@ static struct master_config master_config_from(const struct config *config, bool
                                    .silence_ns = config->limits.silence_ns,
                                    .answer_time_ns = config->limits.answer_time_ns,
                                    .discipline = adjusts,
+                                   .kind = kind_from(config),
                                    .limits = limits_from(config)};
 
     _Static_assert(sizeof config->master.references == sizeof master.references,
@@ -65,16 +71,12 @@ static struct master_config master_config_from(const struct config *config, bool
 static struct slave_config slave_config_from(const struct config *config, bool adjusts,
                                              uint32_t precision_ns)
 {
-    struct slave_config slave = {.kind = CLOCK_KIND_KERNEL,
+    struct slave_config slave = {.kind = adjusts ? kind_from(config) : CLOCK_KIND_OBSERVED,
                                  .precision_ns = precision_ns,
                                  .limits = limits_from(config),
                                  .hello_time_ns = config->limits.handshake_time_ns,
                                  .silence_ns = config->limits.silence_ns};
 
-    if (config->clock.kind == CONFIG_CLOCK_EMULATED)
-        slave.kind = CLOCK_KIND_EMULATED;
-    if (!adjusts)
-        slave.kind = CLOCK_KIND_OBSERVED;
     memcpy(slave.name, config->name, sizeof slave.name);
     memcpy(slave.group, config->group, sizeof slave.group);
     node_id(slave.name, slave.id);
@@ -119,6 +121,17 @@ static void master_summarise(const void *machine, const struct reading *now,
     master_summary(machine, now, summary);
 }
 
+static size_t master_count_views(const void *machine)
+{
+    return master_views(machine);
+}
+
+static bool master_show(const void *machine, size_t i, const struct reading *now,
+                        struct clock_view *view)
+{
+    return master_view(machine, i, now, view);
+}
+
 static void master_remember(const void *machine, struct discipline_memory *memory)
 {
     master_recall(machine, memory);
@@ -127,6 +140,16 @@ static void master_remember(const void *machine, struct discipline_memory *memor
 static int master_go_on(void *machine, const struct discipline_memory *memory, bool same_raw)
 {
     return master_resume(machine, memory, same_raw);
+}
+
+static int master_offer_step(const void *machine, const struct reading *now, int64_t *correction_ns)
+{
+    return master_may_step(machine, now, correction_ns);
+}
+
+static int master_confirm_step(void *machine, int64_t confirmed_ns, const struct reading *now)
+{
+    return master_allow_step(machine, confirmed_ns, now);
 }
 
 static void master_destroy(void *machine)
@@ -175,6 +198,16 @@ static int slave_go_on(void *machine, const struct discipline_memory *memory, bo
     return slave_resume(machine, memory, same_raw);
 }
 
+static int slave_offer_step(const void *machine, const struct reading *now, int64_t *correction_ns)
+{
+    return slave_may_step(machine, now, correction_ns);
+}
+
+static int slave_confirm_step(void *machine, int64_t confirmed_ns, const struct reading *now)
+{
+    return slave_allow_step(machine, confirmed_ns, now);
+}
+
 static void slave_destroy(void *machine)
 {
     slave_free(machine);
@@ -189,7 +222,11 @@ const struct role role_master = {.name = "master",
                                  .wake_at = master_wake,
                                  .recall = master_remember,
                                  .resume = master_go_on,
+                                 .may_step = master_offer_step,
+                                 .allow_step = master_confirm_step,
                                  .summarise = master_summarise,
+                                 .views = master_count_views,
+                                 .view = master_show,
                                  .destroy = master_destroy};
 
 const struct role role_slave = {.name = "slave",
@@ -199,5 +236,7 @@ const struct role role_slave = {.name = "slave",
                                 .wake_at = slave_wake,
                                 .recall = slave_remember,
                                 .resume = slave_go_on,
+                                .may_step = slave_offer_step,
+                                .allow_step = slave_confirm_step,
                                 .summarise = slave_summarise,
                                 .destroy = slave_destroy};

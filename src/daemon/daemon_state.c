@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/daemon_state.h"
 
+#include "daemon/directory.h"
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
 #include "daemon/state.h"
@@ -33,7 +34,6 @@ struct daemon_state {
 bool daemon_state_path(const struct config *config, char path[DAEMON_STATE_PATH_SIZE])
 {
     const char *given = config->clock.state_file;
-    const char *directories = getenv("STATE_DIRECTORY"); /* systemd.exec(5) */
     int length;
 
     if (strcmp(given, CONFIG_STATE_NONE) == 0)
@@ -44,11 +44,13 @@ bool daemon_state_path(const struct config *config, char path[DAEMON_STATE_PATH_
         return false;
     else if (config->clock.kind == CONFIG_CLOCK_EMULATED)
         length = snprintf(path, DAEMON_STATE_PATH_SIZE, "%s" STATE_SUFFIX, config->emulated.file);
-    else if (directories && *directories == '/')
-        length = snprintf(path, DAEMON_STATE_PATH_SIZE, "%.*s/state",
-                          (int)strcspn(directories, ":"), directories);
-    else
+    else {
+        int r = directory_file("STATE_DIRECTORY", "state", path, DAEMON_STATE_PATH_SIZE);
+
+        if (r != -ENOENT)
+            return r == 0;
         length = snprintf(path, DAEMON_STATE_PATH_SIZE, STATE_DIRECTORY "/state");
+    }
     return length > 0 && (size_t)length < DAEMON_STATE_PATH_SIZE;
 }
 
@@ -84,7 +86,8 @@ static void step_forward(struct daemon_state *state, const struct reading *now)
     r = clock_step(state->clock, behind_ns);
     if (r < 0) {
         journal_say(LOG_ERR, &(struct journal_fields){.error = -r},
-                    "Cannot set the clock forward to the time saved: %s.", strerror(-r));
+                    "Cannot set the clock forward to the time saved: %s. It starts %s behind that.",
+                    strerror(-r), journal_time(behind_ns, text));
         return;
     }
     journal_say(LOG_NOTICE,

@@ -58,7 +58,8 @@ static const struct option long_options[] = {
 
 static void print_help(void)
 {
-    fputs("berkeleyd keeps a group of machines on one common time.\n"
+    fputs("berkeleyd keeps the clocks of a group of machines on one common time.\n"
+          "One machine runs it as the master, the others as slaves.\n"
           "\n"
           "Usage: berkeleyd --master|--slave [-c FILE] [--observe] [-v|-q]\n"
           "       berkeleyd --clock [-c FILE] [-v|-q]\n"
@@ -73,8 +74,10 @@ static void print_help(void)
           "      --check          check the configuration and exit\n"
           "      --print-config   print the settings in force and exit\n"
           "      --print-sample   print the commented sample configuration and exit\n"
-          "      --clock          set the clock for a daemon that may not, within limits\n"
-          "      --tidy           put the clock's slew, tick and status right, and exit\n"
+          "      --clock          set the clock for a daemon that has no right to, within limits;\n"
+          "                       the units start it\n"
+          "      --tidy           after a crash, put the clock's slew, tick and status right,\n"
+          "                       and exit; the units do it\n"
           "  -h, --help           print this and exit\n"
           "  -V, --version        print the version and exit\n"
           "\n"
@@ -82,7 +85,8 @@ static void print_help(void)
           "77 not permitted; 78 wrong configuration; 80 panic: a correction beyond\n"
           "clock.panic_threshold, a person has to look.\n"
           "\n"
-          "berkeleyd(8), berkeley.conf(5), berkeley-protocol(7)\n",
+          "Started by systemctl enable --now berkeley-master (or berkeley-slave), asked by\n"
+          "berkeleyctl status.  More: berkeleyd(8), berkeley.conf(5), berkeleyctl(1).\n",
           stdout);
 }
 

@@ -3,97 +3,10 @@
 
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
+#include "daemon/narrator_group.h"
+#include "daemon/narrator_words.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#define T(ns) journal_time((ns), (char[JOURNAL_TIME_SIZE]){0})
-#define ST(ns) journal_signed_time((ns), (char[JOURNAL_TIME_SIZE]){0})
-
-/* A peer by its name, and where it connects from until it has told one. */
-static const char *who(const struct note *note)
-{
-    if (note->name[0])
-        return note->name;
-    return note->address[0] ? note->address : "somebody";
-}
-
-/* The same, but without the port: it is another one at each connection, and what
- * repeats has to be known for the journal to count it. */
-static const char *peer_of(const struct note *note)
-{
-    static char host[MACHINE_ADDRESS_SIZE];
-
-    if (note->name[0])
-        return note->name;
-    snprintf(host, sizeof host, "%.*s", (int)strcspn(note->address, " "), note->address);
-    return host;
-}
-
-static struct journal_fields fields_of(const struct note *note, const char *message_id)
-{
-    struct journal_fields fields = {.message_id = message_id, .round = note->round};
-
-    if (note->name[0] || note->address[0])
-        fields.peer = peer_of(note);
-    fields.has_round = note->round > 0;
-    return fields;
-}
-
-static const char *reason_clause(unsigned reason)
-{
-    switch (reason) {
-    case BYE_SHUTDOWN:
-        return "it was stopped";
-    case BYE_RESTARTED:
-        return "a newer connection of the same node took over";
-    case BYE_FULL:
-        return "the master has no room for another slave; raise master.max_slaves there";
-    case BYE_VERSION:
-        return "the two speak different versions of the protocol";
-    case BYE_GROUP:
-        return "it belongs to another group; set the same `group` on both";
-    case BYE_PROTOCOL:
-        return "what came is not the berkeley protocol";
-    case BYE_TIMEOUT:
-        return "nothing was heard for too long";
-    case BYE_FLOOD:
-        return "it sent far more frames than the protocol needs";
-    case BYE_NAME:
-        return "another machine of the group has the same name; set a different `name`";
-    case BYE_KEY:
-        return "its key was replaced or withdrawn, is missing on one of the two, or is not for a "
-               "machine of that name";
-    default:
-        return "the connection broke";
-    }
-}
-
-static void tell_slave(const struct note *note)
-{
-    struct journal_fields fields;
-
-    switch (note->kind) {
-    case NOTE_SLAVE_JOINED:
-        fields = fields_of(note, MESSAGE_SLAVE_JOINED);
-        journal_say(LOG_INFO, &fields, "Slave %s joined from %s.", note->name, note->address);
-        break;
-    case NOTE_SLAVE_LEFT:
-        fields = fields_of(note, MESSAGE_SLAVE_LEFT);
-        journal_say(LOG_NOTICE, &fields, "Slave %s left: %s.", note->name,
-                    reason_clause(note->reason));
-        break;
-    case NOTE_SLAVE_REPLACED:
-        fields = fields_of(note, MESSAGE_SLAVE_REPLACED);
-        journal_say(LOG_NOTICE, &fields,
-                    "Slave %s connected again; its older connection from %s is closed. If two "
-                    "machines are called so, set a different `name` on one.",
-                    note->name, note->address);
-        break;
-    default:
-        break;
-    }
-}
 
 /* What no honest peer sends; the rest comes of an outage or a restart. */
 static int level_of_refusal(unsigned refusal)
@@ -101,124 +14,45 @@ static int level_of_refusal(unsigned refusal)
     return refusal <= REFUSAL_TURN || refusal >= REFUSAL_SEQUENCE ? LOG_WARNING : LOG_DEBUG;
 }
 
+static void tell_no_connection(const struct note *note)
+{
+    bool full = note->reason == BYE_FULL;
+    struct journal_fields fields =
+        narrator_fields(note, full ? MESSAGE_FULL : MESSAGE_PEER_REFUSED);
+
+    if (note->name[0])
+        journal_say(LOG_WARNING, &fields, "No connection with %s (%s): %s.", note->name,
+                    note->address, narrator_reason(note->reason));
+    else
+        journal_say(full ? LOG_WARNING : LOG_INFO, &fields, "No connection with %s: %s.",
+                    note->address, narrator_reason(note->reason));
+}
+
 static void tell_refused(const struct note *note)
 {
-    struct journal_fields fields;
+    struct journal_fields fields = narrator_fields(note, MESSAGE_FRAME_REFUSED);
 
-    if (note->kind == NOTE_PEER_REFUSED) {
-        fields = fields_of(note, MESSAGE_PEER_REFUSED);
-        if (note->name[0])
-            journal_say(LOG_WARNING, &fields, "No connection with %s (%s): %s.", note->name,
-                        note->address, reason_clause(note->reason));
-        else
-            journal_say(LOG_INFO, &fields, "No connection with %s: %s.", note->address,
-                        reason_clause(note->reason));
-        return;
-    }
-    fields = fields_of(note, MESSAGE_FRAME_REFUSED);
-    journal_say(level_of_refusal(note->reason), &fields,
-                "Refused a frame of %s%s%s%s: %s; %u refused on this connection so far.", who(note),
-                note->name[0] ? " (" : "", note->name[0] ? note->address : "",
-                note->name[0] ? ")" : "", refusal_name(note->reason), note->count);
+    journal_say(
+        level_of_refusal(note->reason), &fields,
+        "Refused a frame of %s%s%s%s: %s (%s). Nothing was done with it; %u refused on this "
+        "connection so far.",
+        narrator_who(note), note->name[0] ? " (" : "", note->name[0] ? note->address : "",
+        note->name[0] ? ")" : "", refusal_name(note->reason), narrator_refusal(note->reason),
+        note->count);
 }
 
-static void tell_group(const struct note *note)
+static void tell_correction(const struct note *note)
 {
-    struct journal_fields fields;
+    struct journal_fields fields = narrator_fields(note, MESSAGE_CORRECTION);
 
-    switch (note->kind) {
-    case NOTE_GROUP_FORMED:
-        fields = fields_of(note, MESSAGE_GROUP_FORMED);
-        journal_say(LOG_NOTICE, &fields,
-                    "The group has its time: the average of %u of %u clocks%s, which were within %s "
-                    "of each other.",
-                    note->counted, note->present,
-                    note->state ? " (those that were synchronised before)" : "",
-                    T(note->offset_ns));
-        break;
-    case NOTE_QUORUM_LOST:
-        fields = fields_of(note, MESSAGE_QUORUM_LOST);
-        if (note->state)
-            journal_say(LOG_WARNING, &fields,
-                        "No group yet: of %u clocks only %u are within 10 s of their median, no "
-                        "majority. Set the clocks that are wrong, or name a reference.",
-                        note->present, note->counted);
-        else
-            journal_say(LOG_WARNING, &fields,
-                        "The clocks disagree: only %u of %u are near each other, no majority. "
-                        "Nobody is corrected; if it stays so for 4 rounds, all start afresh.",
-                        note->counted, note->present);
-        break;
-    case NOTE_QUORUM_BACK:
-        fields = fields_of(note, MESSAGE_QUORUM_BACK);
-        journal_say(LOG_NOTICE, &fields, "The clocks agree again: %u of %u are counted.",
-                    note->counted, note->present);
-        break;
-    case NOTE_ROUND:
-        fields = fields_of(note, MESSAGE_ROUND);
-        journal_say(LOG_DEBUG, &fields,
-                    "Round %u: %u of %u clocks counted, spread %s, own correction %s.", note->round,
-                    note->counted, note->present, T(note->offset_ns), ST(note->correction_ns));
-        break;
-    default:
-        break;
-    }
-}
-
-static void tell_excluded(const struct note *note)
-{
-    struct journal_fields fields = fields_of(note, MESSAGE_CLOCK_EXCLUDED);
-
-    fields.has_offset = true;
-    fields.offset_ns = note->offset_ns;
-    if (note->verdict == VERDICT_FAST)
-        journal_say(LOG_WARNING, &fields,
-                    "Clock %s is excluded: it runs %+.1f ppm against the group. It is left alone for "
-                    "%u rounds, then brought in like a newcomer.",
-                    note->name, note->freq_ppb / 1e3, note->count);
-    else
-        journal_say(LOG_WARNING, &fields,
-                    "Clock %s is excluded: it is %s from the group, %s is allowed. It is left alone "
-                    "for %u rounds, then brought in like a newcomer.",
-                    note->name, ST(note->offset_ns), T(note->limit_ns), note->count);
-}
-
-static void tell_jumped(const struct note *note)
-{
-    struct journal_fields fields = fields_of(note, MESSAGE_CLOCK_JUMPED);
-
-    if (note->count > 1)
-        journal_say(LOG_WARNING, &fields,
-                    "The oscillator of %s jumped %u times since that was said last: it is measured "
-                    "anew each time, and does not count meanwhile.",
-                    note->name, note->count);
-    else
-        journal_say(LOG_WARNING, &fields,
-                    "The oscillator of %s jumped (suspended or paused?): it is measured anew.",
-                    note->name);
-}
-
-static void tell_clock(const struct note *note)
-{
-    struct journal_fields fields;
-
-    switch (note->kind) {
-    case NOTE_CLOCK_EXCLUDED:
-        tell_excluded(note);
-        break;
-    case NOTE_CLOCK_IN:
-        fields = fields_of(note, MESSAGE_CLOCK_IN);
-        fields.has_offset = true;
-        fields.offset_ns = note->offset_ns;
-        journal_say(LOG_INFO, &fields, "Clock %s is in the group: %s from its time, counted.",
-                    note->name, ST(note->offset_ns));
-        break;
-    case NOTE_CLOCK_JUMPED:
-        tell_jumped(note);
-        break;
-    default:
-        break;
-    }
+    fields.has_offset = fields.has_bound = true;
+    fields.offset_ns = -note->correction_ns;
+    fields.bound_ns = note->bound_ns;
+    fields.has_delay = note->delay_ns > 0;
+    fields.delay_ns = note->delay_ns;
+    journal_say(LOG_DEBUG, &fields, "Round %u: correction %s (%s), bound %s, delay %s.",
+                note->round, ST(note->correction_ns), clock_verdict_name(note->verdict),
+                T(note->bound_ns), fields.has_delay ? T(note->delay_ns) : "unknown");
 }
 
 static void tell_master(const struct note *note)
@@ -227,37 +61,47 @@ static void tell_master(const struct note *note)
 
     switch (note->kind) {
     case NOTE_MASTER_FOUND:
-        fields = fields_of(note, MESSAGE_MASTER_FOUND);
+        fields = narrator_fields(note, MESSAGE_MASTER_FOUND);
         journal_say(LOG_INFO, &fields, "Following master %s at %s.", note->name, note->address);
         break;
     case NOTE_MASTER_LOST:
-        fields = fields_of(note, MESSAGE_MASTER_LOST);
+        fields = narrator_fields(note, MESSAGE_MASTER_LOST);
         journal_say(LOG_NOTICE, &fields,
-                    "Master %s is gone: %s. The clock keeps the frequency it learned.", note->name,
-                    reason_clause(note->reason));
+                    "Master %s is gone: %s. The clock keeps the frequency it learned, and the "
+                    "master is tried again until it answers.",
+                    note->name, narrator_reason(note->reason));
         break;
     case NOTE_CORRECTION:
-        fields = fields_of(note, MESSAGE_CORRECTION);
-        fields.has_offset = fields.has_bound = true;
-        fields.offset_ns = -note->correction_ns;
-        fields.bound_ns = note->bound_ns;
-        journal_say(LOG_DEBUG, &fields, "Round %u: correction %s (%s), bound %s.", note->round,
-                    ST(note->correction_ns), clock_verdict_name(note->verdict), T(note->bound_ns));
+        tell_correction(note);
         break;
     default:
         break;
     }
 }
 
+static void tell_excluded(const struct note *note, const struct journal_fields *fields)
+{
+    if (note->verdict == VERDICT_FAST)
+        journal_say(LOG_WARNING, fields,
+                    "The master excludes this clock: it runs too fast or too slowly, and is %s the "
+                    "group. It is left alone for some rounds, then brought in like a newcomer.",
+                    APART(note->offset_ns));
+    else
+        journal_say(LOG_WARNING, fields,
+                    "The master excludes this clock: it is %s the group. It is left alone for some "
+                    "rounds, then brought in like a newcomer.",
+                    APART(note->offset_ns));
+}
+
 static void tell_verdict(const struct note *note)
 {
-    struct journal_fields fields = fields_of(note, MESSAGE_VERDICT);
+    struct journal_fields fields = narrator_fields(note, MESSAGE_VERDICT);
 
     fields.has_offset = true;
     fields.offset_ns = note->offset_ns;
     switch (note->verdict) {
     case VERDICT_COUNTED:
-        journal_say(LOG_INFO, &fields, "The master counts this clock: one of %u of %u.",
+        journal_say(LOG_INFO, &fields, "The master counts this clock, as it does %u of %u clocks.",
                     note->counted, note->present);
         break;
     case VERDICT_REFERENCE:
@@ -266,22 +110,21 @@ static void tell_verdict(const struct note *note)
         break;
     case VERDICT_NEWCOMER:
         journal_say(LOG_INFO, &fields,
-                    "This clock is %s from the group: it is being brought in, and does not vote yet.",
-                    ST(note->offset_ns));
+                    "This clock is %s the group: it is being brought in, and does not count yet.",
+                    APART(note->offset_ns));
         break;
     case VERDICT_NOISY:
         journal_say(LOG_DEBUG, &fields, "The path to the master is too noisy to count this clock.");
         break;
     case VERDICT_FAR:
     case VERDICT_FAST:
-        journal_say(LOG_WARNING, &fields,
-                    "The master excludes this clock (%s), %s from the group: it is left alone for "
-                    "some rounds.",
-                    clock_verdict_name(note->verdict), ST(note->offset_ns));
+        tell_excluded(note, &fields);
         break;
     case VERDICT_NO_QUORUM:
-        journal_say(LOG_WARNING, &fields,
-                    "The clocks of the group disagree without a majority: nobody is corrected.");
+        journal_say(
+            LOG_WARNING, &fields,
+            "The clocks of the group disagree without a majority: nobody is corrected until "
+            "they agree.");
         break;
     default:
         journal_say(LOG_DEBUG, &fields, "The master's verdict on this clock: %s.",
@@ -294,7 +137,8 @@ static void tell_unsynchronised(const struct note *note, struct journal_fields *
 {
     fields->has_offset = note->bound_ns != INT64_MAX;
     if (fields->has_offset)
-        journal_say(LOG_WARNING, fields, "Unsynchronised: offset %s.", ST(note->offset_ns));
+        journal_say(LOG_WARNING, fields, "Unsynchronised: this clock is %s the group's time.",
+                    APART(note->offset_ns));
     else
         journal_say(LOG_WARNING, fields, "Unsynchronised: the group's time is not known.");
 }
@@ -303,7 +147,7 @@ static void tell_state(const struct note *note)
 {
     bool synchronised = note->state == SYNC_SYNCHRONISED;
     struct journal_fields fields =
-        fields_of(note, synchronised ? MESSAGE_SYNCHRONISED : MESSAGE_STATE);
+        narrator_fields(note, synchronised ? MESSAGE_SYNCHRONISED : MESSAGE_STATE);
 
     fields.state = sync_state_name(note->state);
     fields.has_offset = fields.has_bound = true;
@@ -313,10 +157,11 @@ static void tell_state(const struct note *note)
         journal_say(LOG_NOTICE, &fields, "Synchronised: offset %s, within %s of the group.",
                     ST(note->offset_ns), T(note->bound_ns));
     else if (note->state == SYNC_HOLDOVER)
-        journal_say(LOG_NOTICE, &fields,
-                    "Holdover: nobody tells the group's time; running on the frequency learned, "
-                    "within %s, growing.",
-                    T(note->bound_ns));
+        journal_say(
+            LOG_NOTICE, &fields,
+            "Holdover: nothing is heard of the group's time. The clock goes on at the frequency it "
+            "learned, within %s of the group, growing.",
+            T(note->bound_ns));
     else
         tell_unsynchronised(note, &fields);
 }
@@ -327,40 +172,49 @@ static void tell_own_clock(const struct note *note)
 
     switch (note->kind) {
     case NOTE_STEPPED:
-        fields = fields_of(note, MESSAGE_STEPPED);
-        journal_say(LOG_NOTICE, &fields,
-                    "Stepped the clock once by %s, as clock.step_threshold allows at start.",
-                    ST(note->correction_ns));
+        fields = narrator_fields(note, MESSAGE_STEPPED);
+        if (note->state)
+            journal_say(LOG_NOTICE, &fields,
+                        "Stepped the clock once by %s, as a person asked with berkeleyctl step.",
+                        ST(note->correction_ns));
+        else
+            journal_say(LOG_NOTICE, &fields,
+                        "Stepped the clock once by %s, as clock.step_threshold allows at start.",
+                        ST(note->correction_ns));
         break;
     case NOTE_FOREIGN_STEP:
-        fields = fields_of(note, MESSAGE_FOREIGN_STEP);
+        fields = narrator_fields(note, MESSAGE_FOREIGN_STEP);
         fields.has_offset = true;
         fields.offset_ns = note->offset_ns;
-        journal_say(LOG_WARNING, &fields,
-                    "Somebody else set this clock by %s. It is brought back gradually and does not "
-                    "count for the group until then.",
-                    ST(note->offset_ns));
+        journal_say(
+            LOG_WARNING, &fields,
+            "Somebody else set this clock by %s, a person or another program. It is brought "
+            "back gradually and does not count for the group until then.",
+            ST(note->offset_ns));
         break;
     case NOTE_SUSPENDED:
-        fields = fields_of(note, MESSAGE_SUSPENDED);
+        fields = narrator_fields(note, MESSAGE_SUSPENDED);
         journal_say(LOG_NOTICE, &fields,
-                    "This machine was suspended: what was known of its clock is measured anew.");
+                    "This machine was suspended: its clock is measured anew, and does not count "
+                    "meanwhile.");
         break;
     case NOTE_BEYOND:
-        fields = fields_of(note, MESSAGE_BEYOND);
+        fields = narrator_fields(note, MESSAGE_BEYOND);
         journal_say(LOG_WARNING, &fields,
                     "This clock needs its frequency corrected by %+.1f ppm, the kernel can do 500: "
-                    "it cannot keep with the group.",
+                    "it drifts away from the group.",
                     note->freq_ppb / 1e3);
         break;
     case NOTE_PANIC:
-        fields = fields_of(note, MESSAGE_PANIC);
+        fields = narrator_fields(note, MESSAGE_PANIC);
         fields.has_offset = true;
         fields.offset_ns = -note->correction_ns;
-        journal_say(LOG_CRIT, &fields,
-                    "Panic: a correction of %s is asked for, clock.panic_threshold is %s. The clock "
-                    "is not touched; find out which clock is wrong, then start again.",
-                    ST(note->correction_ns), T(note->limit_ns));
+        journal_say(
+            LOG_CRIT, &fields,
+            "Panic: a correction of %s is asked for, clock.panic_threshold is %s. The clock "
+            "is not touched, and this daemon stops: find out which clock is wrong, then "
+            "start it again.",
+            ST(note->correction_ns), T(note->limit_ns));
         break;
     default:
         break;
@@ -370,17 +224,28 @@ static void tell_own_clock(const struct note *note)
 void narrator_tell(const struct note *note)
 {
     static void (*const tellers[NOTE_COUNT_])(const struct note *) = {
-        [NOTE_SLAVE_JOINED] = tell_slave,      [NOTE_SLAVE_LEFT] = tell_slave,
-        [NOTE_SLAVE_REPLACED] = tell_slave,    [NOTE_PEER_REFUSED] = tell_refused,
-        [NOTE_FRAME_REFUSED] = tell_refused,   [NOTE_GROUP_FORMED] = tell_group,
-        [NOTE_QUORUM_LOST] = tell_group,       [NOTE_QUORUM_BACK] = tell_group,
-        [NOTE_ROUND] = tell_group,             [NOTE_CLOCK_EXCLUDED] = tell_clock,
-        [NOTE_CLOCK_IN] = tell_clock,          [NOTE_CLOCK_JUMPED] = tell_clock,
-        [NOTE_MASTER_FOUND] = tell_master,     [NOTE_MASTER_LOST] = tell_master,
-        [NOTE_CORRECTION] = tell_master,       [NOTE_VERDICT] = tell_verdict,
-        [NOTE_STATE] = tell_state,             [NOTE_STEPPED] = tell_own_clock,
-        [NOTE_FOREIGN_STEP] = tell_own_clock,  [NOTE_SUSPENDED] = tell_own_clock,
-        [NOTE_BEYOND] = tell_own_clock,        [NOTE_PANIC] = tell_own_clock,
+        [NOTE_SLAVE_JOINED] = narrator_tell_slave,
+        [NOTE_SLAVE_LEFT] = narrator_tell_slave,
+        [NOTE_SLAVE_REPLACED] = narrator_tell_slave,
+        [NOTE_PEER_REFUSED] = tell_no_connection,
+        [NOTE_FRAME_REFUSED] = tell_refused,
+        [NOTE_GROUP_FORMED] = narrator_tell_group,
+        [NOTE_QUORUM_LOST] = narrator_tell_group,
+        [NOTE_QUORUM_BACK] = narrator_tell_group,
+        [NOTE_ROUND] = narrator_tell_group,
+        [NOTE_CLOCK_EXCLUDED] = narrator_tell_clock,
+        [NOTE_CLOCK_IN] = narrator_tell_clock,
+        [NOTE_CLOCK_JUMPED] = narrator_tell_clock,
+        [NOTE_MASTER_FOUND] = tell_master,
+        [NOTE_MASTER_LOST] = tell_master,
+        [NOTE_CORRECTION] = tell_master,
+        [NOTE_VERDICT] = tell_verdict,
+        [NOTE_STATE] = tell_state,
+        [NOTE_STEPPED] = tell_own_clock,
+        [NOTE_FOREIGN_STEP] = tell_own_clock,
+        [NOTE_SUSPENDED] = tell_own_clock,
+        [NOTE_BEYOND] = tell_own_clock,
+        [NOTE_PANIC] = tell_own_clock,
     };
 
     if (note->kind < NOTE_COUNT_ && tellers[note->kind])

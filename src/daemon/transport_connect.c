@@ -175,7 +175,7 @@ static void connector_secured(void *context, struct transport_link *link, int er
     }
     connector_drop_attempt(connector);
     if (error == -EKEYREJECTED && connector_next_key(connector)) {
-        journal_info("%s: %s; trying the next one.", connector->address, why);
+        journal_info("%s: %s; trying the next key.", connector->address, why);
         connector->untried = connector->trying;
     }
     connector_try(connector, why);

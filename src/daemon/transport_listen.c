@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/journal.h"
+#include "daemon/message_ids.h"
 #include "daemon/transport_handshake.h"
 
 #include <arpa/inet.h>
@@ -72,8 +73,9 @@ void transport_refuse(struct transport *transport, const char *address, const ch
     transport->refused++;
     if (transport->refused_said_us > 0 && now_us - transport->refused_said_us < REFUSED_LINE_US)
         return;
-    journal_warning("Refused %u connection%s, the last from %s: %s.", transport->refused,
-                    transport->refused == 1 ? "" : "s", address, why);
+    journal_say(LOG_WARNING, &(struct journal_fields){.message_id = MESSAGE_PEER_REFUSED},
+                "Refused %u connection%s, the last from %s: %s.", transport->refused,
+                transport->refused == 1 ? "" : "s", address, why);
     transport->refused = 0;
     transport->refused_said_us = now_us;
 }
@@ -178,7 +180,7 @@ static bool accept_error_is_passing(int error)
  * loop would spin until there are descriptors or memory again. */
 static void listener_rest(struct listener *listener, int error)
 {
-    (void)journal_errno(error, "cannot accept connections, trying again in 1 s: %m");
+    (void)journal_errno(error, "Cannot accept connections, trying again in 1 s: %m");
     (void)sd_event_source_set_enabled(listener->io, SD_EVENT_OFF);
     (void)sd_event_source_set_time_relative(listener->pause, ACCEPT_PAUSE_US);
     (void)sd_event_source_set_enabled(listener->pause, SD_EVENT_ONESHOT);
@@ -220,6 +222,7 @@ static int bind_even_early(int fd, const union address *address, socklen_t size)
 {
     const int yes = 1;
     bool v6 = address->any.sa_family == AF_INET6;
+    char text[TRANSPORT_ADDRESS_SIZE];
     int r = bind(fd, &address->any, size) < 0 ? -errno : 0;
 
     if (r != -EADDRNOTAVAIL)
@@ -228,7 +231,8 @@ static int bind_even_early(int fd, const union address *address, socklen_t size)
                    sizeof(yes)) < 0 ||
         bind(fd, &address->any, size) < 0)
         return r;
-    journal_notice("An address to listen on is not on this machine (yet); listening all the same.");
+    transport_print_address(&address->any, size, text);
+    journal_notice("%s is no address of this machine yet; who connects is heard once it is.", text);
     return 0;
 }
 

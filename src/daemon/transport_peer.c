@@ -97,7 +97,8 @@ static void peer_ask_for_stamps(struct peer *peer)
     if (stamps_enable(peer->fd) == 0)
         peer->stamps.asked = true;
     else
-        journal_info("%s: no kernel timestamps, using our own.", peer->address);
+        journal_info("%s: no kernel timestamps; the daemon's own are used, which are less exact.",
+                     peer->address);
 }
 
 /* Now, or when the kernel says it was; a stamp that comes out later than now is not taken. */

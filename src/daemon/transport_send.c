@@ -94,7 +94,8 @@ void peer_judge_stamps(struct peer *peer)
     if (peer->stamps.arrivals && peer->stamps.departures)
         journal_debug("%s: kernel timestamps.", peer->address);
     else if (peer->stamps.in >= STAMPS_PATIENCE && peer->stamps.out >= STAMPS_PATIENCE)
-        journal_info("%s: no kernel timestamps%s, using our own.", peer->address, missing);
+        journal_info("%s: no kernel timestamps%s; the daemon's own are used, which are less exact.",
+                     peer->address, missing);
     else
         return;
     peer->stamps.judged = true;

@@ -320,6 +320,21 @@ static void show_plot(const struct demo *demo)
     printf("\n");
 }
 
+/* What an operator sees of it. */
+static bool show_answers(struct demo *demo)
+{
+    static const char *const words[] = {"status", "clocks"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const char *answer = nodes_ask(demo->nodes, 0, words[i]);
+
+        if (!answer)
+            return fail(demo, "%s", nodes_fault(demo->nodes));
+        printf("$ berkeleyctl %s\n%s\n", words[i], answer);
+    }
+    return true;
+}
+
 static void show_failure(struct demo *demo)
 {
     fflush(stdout);
@@ -340,7 +355,7 @@ static int finish(struct demo *demo, bool good)
         show_table(demo);
         if (demo->first_ns >= 0)
             show_plot(demo);
-        if (!good || !judge(demo)) {
+        if (!good || !judge(demo) || !show_answers(demo)) {
             code = EXIT_FAILURE;
             show_failure(demo);
         }

@@ -19,11 +19,12 @@
 #define WANDER_PPM 0.002
 #define MAXERROR_GROWTH_US 500
 #define STOP_SECONDS 2
+#define ASK_SECONDS 10
 #define LIVES 2 /* times a daemon may be started */
 
 struct machine {
     struct node node;
-    const char *clock_path, *config_path;
+    const char *clock_path, *config_path, *socket_path;
     char *config;
     uint32_t seed;
     struct process *lives[LIVES];
@@ -44,6 +45,16 @@ struct nodes {
     char fault[512];
     char logs[64];
 };
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct nodes *nodes, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(nodes->fault, sizeof(nodes->fault), format, args);
+    va_end(args);
+    return false;
+}
 
 /* --- configuration --- */
 
@@ -95,17 +106,18 @@ static void configure(struct nodes *nodes, struct machine *machine, const char *
     char name[32];
 
     machine->clock_path = harness_path(nodes->harness, "%s.clock", node->name);
+    machine->socket_path = harness_path(nodes->harness, "%s.sock", node->name);
     if (asprintf(&machine->config,
                  "name = \"%s\";\n"
                  "group = \"demo\";\n"
                  "authentication = \"key\"; key_file = \"%s\";\n"
-                 "control = \"none\";\n"
+                 "control = \"%s\";\n"
                  "master: { listen = [\"127.0.0.1\"]; port = %u; interval = \"1 s\"; };\n"
                  "slave: { master = \"127.0.0.1\"; port = %u; };\n"
                  "clock: { kind = \"emulated\"; };\n"
                  "emulated: { file = \"%s\"; offset = \"%" PRId64 " ms\";\n"
                  "    frequency_ppm = %.1f; wander_ppm = %g; seed = %" PRIu32 "; };\n",
-                 node->name, key_file, nodes->port, nodes->port, machine->clock_path,
+                 node->name, key_file, machine->socket_path, nodes->port, nodes->port, machine->clock_path,
                  node->start_offset_ns / NS_PER_MS, node->frequency_ppm, WANDER_PPM,
                  machine->seed) < 0)
         harness_die("out of memory");
@@ -201,6 +213,20 @@ void nodes_stop(struct nodes *nodes)
 
 /* --- what they said --- */
 
+const char *nodes_ask(struct nodes *nodes, size_t n, const char *word)
+{
+    const char *const arguments[] = {"-s", nodes->machines[n].socket_path, word, NULL};
+    const struct process_options options = {
+        .program = harness_built(nodes->harness, "BERKELEYCTL", "berkeleyctl"),
+        .arguments = arguments};
+    struct process *process = process_spawn(nodes->harness, &options);
+
+    if (process_wait_exit(process, ASK_SECONDS) == 0)
+        return process_stdout(process);
+    fail(nodes, "berkeleyctl %s failed: %s", word, process_stderr(process));
+    return NULL;
+}
+
 char *nodes_next_line(struct nodes *nodes)
 {
     static const char title[] = "berkeleyd: ";
@@ -248,16 +274,6 @@ const char *nodes_keep_logs(struct nodes *nodes)
 }
 
 /* --- clocks --- */
-
-__attribute__((format(printf, 2, 3))) static bool fail(struct nodes *nodes, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(nodes->fault, sizeof(nodes->fault), format, args);
-    va_end(args);
-    return false;
-}
 
 /* The last line of a text, without its end. */
 static const char *last_line(const char *text, int *length)

@@ -55,6 +55,9 @@ bool nodes_follows(const struct nodes *nodes, size_t n);
 /* The next line of the master's journal nobody has seen yet, or NULL. */
 char *nodes_next_line(struct nodes *nodes);
 
+/* What berkeleyctl prints for this word of that daemon; NULL if it fails: nodes_fault() tells. */
+const char *nodes_ask(struct nodes *nodes, size_t n, const char *word);
+
 /* SIGTERM to all, SIGKILL to those who take too long. */
 void nodes_stop(struct nodes *nodes);
 /* What the daemons were told and what they said, in a directory that stays; its name. */

@@ -8,9 +8,12 @@
 
 static const struct control_word words[] = {
     {.word = "status"},
+    {.word = "clocks"},
+    {.word = "rounds", .takes_argument = true},
+    {.word = "now"},
     {.word = "counters"},
-    {.word = "state"},
-    {.word = "step", .changes = true},
+    {.word = "trace", .changes = true, .takes_argument = true},
+    {.word = "step", .changes = true, .takes_argument = true},
 };
 
 #define WORDS (sizeof words / sizeof words[0])

@@ -121,11 +121,17 @@ static void expect_text(struct json_object *object, const char *key, const char 
     assert_string_equal(json_object_get_string(get(object, key, json_type_string)), expected);
 }
 
-#define CLOCK_LINES                                                  \
-    "      Offset: (none|[0-9.]+ [nµm]*s (ahead of|behind) the group)\n" \
-    "       Bound: [0-9.]+ [nµm]*s\n"                                \
-    "   Frequency: corrected by [+-][0-9.]+ ppm\n"                   \
-    "      Clocks: 2 of 2 counted\n"
+#define TIME "[0-9.]+ [nµm]*s"
+#define HEAD_LINES                                                     \
+    "       State: synchronised for [0-9]+ s\n"                      \
+    "      Offset: (none|" TIME " (ahead of|behind) the group)\n"      \
+    "       Bound: " TIME "; " TIME " of it in case [a-z ]*\n"         \
+    "  Correction: [+-]" TIME ", (just now|[0-9]+ s ago)\n"            \
+    "   Slew left: (none|[+-]" TIME ", about " TIME " at 500 ppm)\n"   \
+    "   Frequency: corrected by [+-][0-9.]+ ppm\n"                     \
+    "  This clock: [a-z].*\n"                                          \
+    "       Clock: an emulated one; the machine's own is left alone\n"
+#define DAEMON_LINE "      Daemon: berkeleyd " BERKELEY_VERSION ", started [0-9]+ s ago\n"
 
 static void test_status(void **state)
 {
@@ -135,17 +141,15 @@ static void test_status(void **state)
     process = CTL("-s", harness_directory(*state), "status");
     expect_exit(process, 0);
     assert_true(matches(process_stdout(process),
-                        "^time1, master of group berkeley\n"
-                        "       State: synchronised\n"
-                        "  This clock: [a-z].*\n" CLOCK_LINES
+                        "^time1, master of group berkeley\n" HEAD_LINES
+                        "      Clocks: 2 of 2 counted, within " TIME " of each other\n"
                         "      Slaves: 1 connected\n"
-                        "       Round: [1-9][0-9]*\n"
+                        "       Round: [1-9][0-9]*, one every 500 ms\n" DAEMON_LINE
                         "\n"
-                        "node1, slave of group berkeley\n"
-                        "       State: synchronised\n"
-                        "  This clock: [a-z].*\n"
-                        "      Master: time1\n" CLOCK_LINES
-                        "       Round: [1-9][0-9]*\n$"));
+                        "node1, slave of group berkeley\n" HEAD_LINES
+                        "      Master: time1\n"
+                        "      Clocks: 2 of 2 counted\n"
+                        "       Round: [1-9][0-9]*\n" DAEMON_LINE "$"));
     process = CTL("status", "--socket", harness_path(*state, "slave.sock"));
     expect_exit(process, 0);
     assert_true(matches(process_stdout(process), "^node1, slave"));
@@ -196,8 +200,51 @@ static void test_counters(void **state)
     process = CTL("-s", harness_path(*state, "master.sock"), "counters");
     expect_exit(process, 0);
     assert_true(matches(process_stdout(process), "^time1, master of group berkeley\n"
-                                                 "           1  connections accepted\n"));
+                                                 " +[1-9][0-9]*  rounds\n"));
+    assert_true(matches(process_stdout(process), "\n           1  connections accepted\n"));
     assert_true(matches(process_stdout(process), "\n           0  frames refused: late\n"));
+    stop_pair(master, slave);
+}
+
+/* Of the group, by its master; and what a slave knows of it. */
+static void test_group(void **state)
+{
+    struct process *master, *slave, *process;
+
+    start_pair(*state, &master, &slave);
+    expect_exit(CTL("-s", harness_directory(*state), "wait", "--max-error", "100 ms"), 0);
+    process = CTL("-s", harness_directory(*state), "clocks");
+    expect_exit(process, 0);
+    assert_true(matches(process_stdout(process),
+                        "^time1, master of group berkeley: 2 clocks, round [0-9]+; within " TIME
+                        " of the group is allowed\n\nNAME [A-Z ]* WHY\ntime1 .*\nnode1 .*\n$"));
+    process = CTL("-s", harness_directory(*state), "rounds", "2");
+    expect_exit(process, 0);
+    assert_true(matches(process_stdout(process),
+                        "^time1, master of group berkeley\n\nTIME +ROUND +SPREAD [A-Z ]*\n"
+                        "([0-2][0-9](:[0-9]{2}){2} +[0-9]+ .*\n){2}$"));
+    process = CTL("-s", harness_path(*state, "slave.sock"), "now");
+    expect_exit(process, 0);
+    assert_true(matches(process_stdout(process),
+                        "^node1, slave of group berkeley\n"
+                        "       State: synchronised\n"
+                        "    Earliest: [-0-9]{10} [:0-9]{8}[.][0-9]+ UTC\n"
+                        "      Latest: [-0-9]{10} [:0-9]{8}[.][0-9]+ UTC\n"
+                        "       Bound: " TIME " to either side\n$"));
+    expect_failure(CTL("-s", harness_path(*state, "slave.sock"), "clocks"), 1,
+                   "this is a slave; the clocks are known to its master, time1$");
+    stop_pair(master, slave);
+}
+
+static void test_trace(void **state)
+{
+    struct process *master, *slave;
+
+    start_pair(*state, &master, &slave);
+    process_mark(slave);
+    expect_exit(CTL("-s", harness_path(*state, "slave.sock"), "trace", "on"), 0);
+    assert_true(process_wait_line(slave, "Round [0-9]+: ", SECONDS));
+    expect_exit(CTL("-s", harness_path(*state, "slave.sock"), "trace", "off"), 0);
     stop_pair(master, slave);
 }
 
@@ -349,34 +396,6 @@ static void test_strange_answers(void **state)
                    "^berkeleyctl: .*/fake.sock: only root\\\\x0a may \\\\x1b\\[2J$");
 }
 
-/* What is missing or of another type is left out, and nothing gets at the terminal. */
-static void test_a_newer_daemon(void **state)
-{
-    struct process *process = fed(*state, "status", "{}");
-
-    expect_exit(process, 0);
-    assert_string_equal(process_stdout(process),
-                        "A daemon\n      Offset: unknown\n       Bound: unknown\n");
-    process = fed(*state, "status",
-                  "{\"role\":\"arbiter\",\"name\":\"a\\u001bb\",\"group\":7,\"state\":[],"
-                  "\"verdict\":\"sidereal\",\"offset_ns\":-9223372036854775808,\"bound_ns\":\"1\","
-                  "\"frequency_ppb\":1e999,\"round\":1e3,\"counted\":{},\"present\":1,"
-                  "\"connected\":0,\"moon\":{\"phase\":0.5}}");
-    expect_exit(process, 0);
-    assert_string_equal(process_stdout(process), "a\\x1bb, arbiter\n"
-                                                 "  This clock: sidereal\n"
-                                                 "      Offset: unknown\n"
-                                                 "       Bound: unknown\n");
-    process = fed(*state, "counters",
-                  "{\"name\":\"n\",\"network\":{\"accepted\":18446744073709551615,"
-                  "\"eclipses\":2,\"floods\":\"3\"},\"frames_refused\":{\"dull\":1}}");
-    expect_exit(process, 0);
-    assert_string_equal(process_stdout(process), "n\n"
-                                                 "18446744073709551615  connections accepted\n"
-                                                 "           2  eclipses\n"
-                                                 "           1  frames refused: dull\n");
-}
-
 /* It takes the connection and the question, and says nothing. */
 static void test_no_answer(void **state)
 {
@@ -395,6 +414,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_status, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_json, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_counters, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_group, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_trace, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_killed, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_second_on_one_path, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_nobody_there, harness_setup, harness_teardown),
@@ -402,7 +423,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_usage, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_full_output, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_strange_answers, harness_setup, harness_teardown),
-        cmocka_unit_test_setup_teardown(test_a_newer_daemon, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_no_answer, harness_setup, harness_teardown),
     };
 

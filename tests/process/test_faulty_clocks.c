@@ -88,10 +88,10 @@ static void test_wild_clocks_are_left_out(void **state)
     struct process *master = group_process(wild, 0);
 
     (void)state;
-    assert_true(process_wait_line(master, "wild3 is excluded: it is \\+3[56][0-9][0-9] s from",
+    assert_true(process_wait_line(master, "wild3 is excluded: it is 3[56][0-9][0-9] s ahead of",
                                   JOIN_SECONDS));
     assert_true(process_wait_line(
-        master, "wild4 is excluded: it runs \\+(9|10)[0-9][0-9]\\.[0-9] ppm", JOIN_SECONDS));
+        master, "wild4 is excluded: it runs (9|10)[0-9][0-9]\\.[0-9] ppm faster", JOIN_SECONDS));
     assert_true(process_wait_line(group_process(wild, 3), "master excludes this clock", 1));
     assert_true(process_wait_line(group_process(wild, 4), "master excludes this clock", 1));
     assert_true(group_wait_synchronised(wild, NODES(0, 2), JOIN_SECONDS));

@@ -102,6 +102,7 @@ static void test_events(void **state)
     expect_field(slave, n, "BERKELEY_PEER", "lead");
     expect_like(slave, n, "BERKELEY_ROUND", "^[1-9][0-9]*$");
     expect_like(slave, n, "BERKELEY_OFFSET_NS", NUMBER);
+    assert_true(journald_wait(slave, 0, "BERKELEY_DELAY_NS", "^[1-9][0-9]*$", SECONDS) >= 0);
     assert_int_equal(process_stop(process), 0);
     wait_id(master, MESSAGE_STOPPED);
     n = wait_id(slave, MESSAGE_MASTER_LOST);
@@ -153,12 +154,51 @@ static void test_forgery(void **state)
     n = wait_id(journald, MESSAGE_FRAME_REFUSED);
     expect_field(journald, n, "BERKELEY_PEER", "127.0.0.1");
     expect_like(journald, n, "MESSAGE",
-                "^Refused a frame of 127\\.0\\.0\\.1 port [0-9]+: name; 1 ");
+                "^Refused a frame of 127\\.0\\.0\\.1 port [0-9]+: name \\(.*; 1 refused");
     assert_int_equal(journald_find(journald, 0, "MESSAGE", "^forged"), -1);
     assert_int_equal(journald_find(journald, 0, "MESSAGE", "[[:cntrl:]]"), -1);
     assert_int_equal(journald_find(journald, 0, "PRIORITY", "^0$"), -1);
     assert_int_equal(journald_find(journald, 0, "MESSAGE_ID", "^.{0,31}$"), -1);
     assert_int_equal(journald_faults(journald), 0);
+}
+
+/* Who is turned away for want of room is told apart from who is refused for other reasons. */
+static void test_no_room(void **state)
+{
+    struct wire_frame first = frames_hello("first"), second = frames_hello("second");
+    uint16_t port = harness_port();
+    struct journald *journald = journald_open(*state);
+    const char *lead = setup_config(*state, "lead", port);
+    struct tcp *tcp;
+    long n;
+
+    setup_override(*state, lead, "master: { max_slaves = 1; };\n");
+    start(*state, "--master", lead, journald);
+    wait_id(journald, MESSAGE_STARTED);
+    frames_send(tcp_connect(*state, port), &first);
+    wait_id(journald, MESSAGE_SLAVE_JOINED);
+    tcp = tcp_connect(*state, port);
+    frames_send(tcp, &second);
+    n = wait_id(journald, MESSAGE_FULL);
+    expect_field(journald, n, "BERKELEY_PEER", "second");
+    expect_field(journald, n, "PRIORITY", "4");
+    assert_true(tcp_wait_closed(tcp, SECONDS));
+    assert_int_equal(journald_find(journald, 0, "MESSAGE_ID", MESSAGE_PEER_REFUSED), -1);
+}
+
+static void test_denied(void **state)
+{
+    uint16_t port = harness_port();
+    struct journald *journald = journald_open(*state);
+    const char *lead = setup_config(*state, "lead", port);
+    long n;
+
+    setup_override(*state, lead, "master: { deny = [\"127.0.0.1\"]; };\n");
+    start(*state, "--master", lead, journald);
+    wait_id(journald, MESSAGE_STARTED);
+    assert_true(tcp_wait_closed(tcp_connect(*state, port), SECONDS));
+    n = wait_id(journald, MESSAGE_PEER_REFUSED);
+    expect_like(journald, n, "MESSAGE", "^Refused 1 connection, the last from 127\\.0\\.0\\.1 ");
 }
 
 /* Each of them deserves a line or two; all of them do not deserve a journal. */
@@ -204,6 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_events, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_forgery, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_no_room, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_denied, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_flood, harness_setup, harness_teardown),
     };
 

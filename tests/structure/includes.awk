@@ -8,10 +8,12 @@ BEGIN {
     for (i in core) rank["core/" core[i]] = ranks[i]
     alias["timex"] = alias["emulated"] = alias["oscillator"] = "clock"
     alias["resolver"] = "transport"; alias["message"] = "journal"
-    alias["tls"] = alias["guard"] = "transport"
+    alias["tls"] = alias["guard"] = "transport"; alias["view"] = "master"
     # Leaves, for everybody.
     leaf["daemon/journal"] = leaf["daemon/prefix"] = leaf["daemon/keyring"] = 1
-    split("daemon narrator main", shells)
+    leaf["daemon/directory"] = leaf["daemon/step"] = 1
+    # They know what machines tell of themselves.
+    split("daemon narrator main chronicle metrics", shells)
     for (i in shells) shell["daemon/" shells[i]] = 1
 }
 

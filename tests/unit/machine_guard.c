@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "machine_guard.h"
+#include "core/view.h"
 #include "slewed_clock.h"
 
 #include <math.h>
@@ -18,6 +19,12 @@
 void guard_begin(struct guard *guard, const struct discipline_limits *limits, bool resumed)
 {
     *guard = (struct guard){.limits = *limits, .unsure = resumed, .deeds = guard->deeds};
+}
+
+void guard_limit(struct guard *guard, const struct discipline_limits *limits)
+{
+    guard->limits = *limits;
+    guard->tried = false;
 }
 
 static const struct action *find(const struct probe *probe, enum action_kind kind)
@@ -79,18 +86,26 @@ static void check_step(struct guard *guard, const struct probe *probe,
                        const struct clock_status *tick)
 {
     const struct action *step = find(probe, ACTION_STEP);
+    int64_t asked_ns = guard->asked_ns;
 
+    if (tick)
+        guard->asked_ns = 0;
     assert_true(probe_count(probe, ACTION_STEP) <= 1);
+    assert_false(guard->stepped && probe_note(probe, NOTE_STEPPED));
+    guard->stepped |= probe_note(probe, NOTE_STEPPED) != NULL;
     if (!step)
         return;
     assert_true(step == probe->actions.items || step[-1].kind != ACTION_STEER);
     assert_non_null(tick);
     assert_false(tick->observed);
-    assert_true(guard->limits.step_threshold_ns > 0);
-    assert_true(timestamp_abs(step->step_ns) > guard->limits.step_threshold_ns);
     assert_false(guard->was_in);
     assert_false(guard->stepped);
-    guard->stepped = true;
+    if (discipline_step_confirmed(asked_ns, step->step_ns))
+        return;
+    assert_true(guard->limits.step_threshold_ns > 0);
+    assert_true(timestamp_abs(step->step_ns) > guard->limits.step_threshold_ns);
+    assert_false(guard->tried);
+    guard->tried = true;
 }
 
 /* With its tick a master may have decided a round, too: its state is from after that. */
@@ -131,12 +146,35 @@ static void check_summary(const struct probe *probe, const struct summary *summa
 {
     assert_true(summary->state <= SYNC_HOLDOVER);
     assert_true(summary->bound_ns >= 0);
+    assert_true(summary->late_bound_ns >= summary->bound_ns || summary->bound_ns == INT64_MAX);
+    assert_true(summary->asymmetry_ns >= 0);
+    assert_true(summary->spread_ns >= 0);
+    assert_true(timestamp_abs(summary->slew_left_ns) <= timestamp_abs(summary->outstanding_ns));
     assert_true(summary->counted <= summary->present);
     assert_true(summary->slaves <= PROBE_PEERS);
     assert_true(isfinite(summary->freq_ppb));
     assert_true(summary->verdict < VERDICT_COUNT_);
     assert_true(memchr(summary->name, 0, sizeof summary->name) != NULL);
     assert_true(summary->connected || !probe->master);
+}
+
+static void check_views(const struct probe *probe)
+{
+    double weights = 0;
+    size_t count = probe->master ? master_views(probe->master) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct clock_view view = {.weight = 0};
+
+        if (!master_view(probe->master, i, &probe->now, &view))
+            continue;
+        assert_true(view.verdict < VERDICT_COUNT_ && view.state <= SYNC_HOLDOVER);
+        assert_true(view.bound_ns >= 0 && view.sd_ns >= 0 && view.delay_ns >= 0);
+        assert_true(view.gate_ns >= 0 && view.gate_ppb >= 0);
+        assert_true(isfinite(view.rate_ppb) && isfinite(view.freq_ppb));
+        weights += view.weight;
+    }
+    assert_true(weights >= 0 && weights < 1.000001);
 }
 
 static void note_deeds(struct guard *guard, const struct probe *probe,
@@ -155,6 +193,8 @@ static void note_deeds(struct guard *guard, const struct probe *probe,
     for (size_t i = 0; i < sizeof notes / sizeof notes[0]; i++)
         if (probe_note(probe, notes[i].note))
             guard->deeds |= notes[i].deed;
+    if (probe_note(probe, NOTE_STEPPED) && probe_note(probe, NOTE_STEPPED)->state == 1)
+        guard->deeds |= DEED_STEPPED_BY_HAND;
     if (find(probe, ACTION_STEER))
         guard->deeds |= DEED_STEERED;
     if (summary->state == SYNC_SYNCHRONISED)
@@ -177,6 +217,7 @@ void guard_check(struct guard *guard, const struct probe *probe, const struct cl
     summarise(probe, &summary);
     assert_true(probe->actions.count <= ACTIONS_MAX);
     check_summary(probe, &summary);
+    check_views(probe);
     check_orders(guard, probe, tick, &summary);
     check_wake_at(guard, probe);
     note_deeds(guard, probe, &summary);

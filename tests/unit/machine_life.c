@@ -213,12 +213,12 @@ static void configure(struct life *life)
     if (life->probe.master) {
         life_configure(&life->dice, &life->master_config);
         master_configure(life->probe.master, &life->master_config);
-        life->guard.limits = life->master_config.limits;
+        guard_limit(&life->guard, &life->master_config.limits);
         life->guard.interval_ns = 0;
     } else {
         life_limits(&life->dice, &life->slave_config.limits);
         slave_configure(life->probe.slave, &life->slave_config);
-        life->guard.limits = life->slave_config.limits;
+        guard_limit(&life->guard, &life->slave_config.limits);
     }
 }
 
@@ -291,6 +291,24 @@ static void connect_wild(struct life *life)
     }
 }
 
+/* What a person confirms is what was shown, as a rule. */
+static void ask_step(struct life *life)
+{
+    const struct probe *probe = &life->probe;
+    int64_t shown_ns, confirmed_ns;
+    int r = probe->master ? master_may_step(probe->master, &probe->now, &shown_ns)
+                          : slave_may_step(probe->slave, &probe->now, &shown_ns);
+
+    confirmed_ns = (int64_t)dice_u64(&life->dice);
+    if (r == 0 && life_chance(&life->dice, 80))
+        confirmed_ns = shown_ns;
+    r = probe->master ? master_allow_step(probe->master, confirmed_ns, &probe->now)
+                      : slave_allow_step(probe->slave, confirmed_ns, &probe->now);
+    assert_true(r == 0 || !life->guard.was_in || r == -EALREADY || r == -EROFS);
+    if (r == 0)
+        life->guard.asked_ns = confirmed_ns;
+}
+
 static void event_wild(struct life *life)
 {
     switch (dice_below(&life->dice, 16)) {
@@ -330,6 +348,9 @@ static void event_wild(struct life *life)
     case 11:
         life->others[dice_below(&life->dice, LIFE_PEERS)].epoch++;
         break;
+    case 12:
+        ask_step(life);
+        return;
     default:
         life_babble(life);
         break;

@@ -184,6 +184,77 @@ static void steps_beyond_the_threshold_once(void **state)
     assert_refused(&policed, step_call(-2 * NS_PER_S));
 }
 
+/* Whatever the configuration says: about this one, once, and soon. */
+static void steps_once_as_permitted(void **state)
+{
+    static const int64_t permitted_ns[] = {-10800 * NS_PER_S, 10800 * NS_PER_S, -500 * NS_PER_MS,
+                                           500 * NS_PER_MS};
+    struct policed policed;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof permitted_ns / sizeof permitted_ns[0]; i++) {
+        int64_t step_ns = permitted_ns[i], before_ns;
+
+        police(&policed, &usual_limits);
+        assert_int_equal(call(&policed, steer_call(0, false)), TIME_ERROR);
+        assert_refused(&policed, step_call(step_ns));
+        assert_int_equal(clock_policy_permit(&policed.policy, step_ns), 0);
+        assert_refused(&policed, step_call(-step_ns));
+        assert_refused(&policed, step_call(step_ns * 5 / 4 + (step_ns < 0 ? -1 : 1) * NS_PER_S));
+        pass(&policed.kernel, CLOCK_POLICY_PERMIT_NS);
+        before_ns = policed.kernel.model.real_ns;
+        assert_int_equal(call(&policed, step_call(step_ns + NS_PER_MS)), TIME_ERROR);
+        assert_int_equal(policed.kernel.model.real_ns, before_ns + step_ns + NS_PER_MS);
+        assert_refused(&policed, step_call(step_ns));
+        assert_int_equal(clock_policy_permit(&policed.policy, step_ns), -EEXIST);
+        assert_refused(&policed, step_call(step_ns));
+    }
+}
+
+static void a_permit_runs_out(void **state)
+{
+    const int64_t step_ns = -10800 * NS_PER_S;
+    struct policed policed;
+
+    (void)state;
+    police(&policed, &usual_limits);
+    assert_int_equal(clock_policy_permit(&policed.policy, step_ns), 0);
+    pass(&policed.kernel, CLOCK_POLICY_PERMIT_NS + 1);
+    assert_refused(&policed, step_call(step_ns));
+
+    /* It can be had again, until the clock is synchronised. */
+    assert_int_equal(clock_policy_permit(&policed.policy, step_ns), 0);
+    assert_int_equal(call(&policed, steer_call(0, true)), TIME_OK);
+    assert_refused(&policed, step_call(step_ns));
+    assert_int_equal(clock_policy_permit(&policed.policy, step_ns), -EALREADY);
+    assert_int_equal(call(&policed, steer_call(0, false)), TIME_ERROR);
+    assert_refused(&policed, step_call(step_ns));
+}
+
+static void permits_are_refused(void **state)
+{
+    const struct clock_limits observing = {.adjust = false};
+    struct clock_limits limits = usual_limits;
+    struct policed policed;
+
+    (void)state;
+    police(&policed, &observing);
+    assert_int_equal(clock_policy_permit(&policed.policy, NS_PER_S), -EROFS);
+    assert_refused(&policed, step_call(NS_PER_S));
+
+    limits.step_threshold_ns = NS_PER_S;
+    police(&policed, &limits);
+    assert_int_equal(clock_policy_permit(&policed.policy, 0), -EBUSY);
+    assert_int_equal(clock_policy_permit(&policed.policy, DISCIPLINE_STEP_MIN_NS - 1), -EBUSY);
+    assert_int_equal(clock_policy_permit(&policed.policy, 1 - DISCIPLINE_STEP_MIN_NS), -EBUSY);
+    policed.kernel.error = -EIO;
+    assert_int_equal(clock_policy_permit(&policed.policy, -NS_PER_S), -EIO);
+    policed.kernel.error = 0;
+    assert_refused(&policed, step_call(-NS_PER_S));
+    assert_int_equal(call(&policed, step_call(-2 * NS_PER_S)), TIME_ERROR);
+    assert_int_equal(clock_policy_permit(&policed.policy, -NS_PER_S), -EEXIST);
+}
+
 static void impossible_steps_are_refused(void **state)
 {
     static const int64_t seconds[] = {INT64_MAX, INT64_MIN, INT64_C(1) << 62,
@@ -197,6 +268,7 @@ static void impossible_steps_are_refused(void **state)
     limits.step_threshold_ns = 1;
     for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
         police(&policed, &limits);
+        assert_int_equal(clock_policy_permit(&policed.policy, INT64_MAX), 0);
         timex = step_call(0);
         timex.time.tv_sec = seconds[i];
         assert_refused(&policed, timex);
@@ -408,6 +480,9 @@ int main(void)
         cmocka_unit_test(only_the_same_status_alone),
         cmocka_unit_test(steps_forward_once_at_start),
         cmocka_unit_test(steps_beyond_the_threshold_once),
+        cmocka_unit_test(steps_once_as_permitted),
+        cmocka_unit_test(a_permit_runs_out),
+        cmocka_unit_test(permits_are_refused),
         cmocka_unit_test(impossible_steps_are_refused),
         cmocka_unit_test(slews_are_limited),
         cmocka_unit_test(the_discipline_is_let_pass),

@@ -192,11 +192,14 @@ static void late_calls_are_not_carried_out(void **state)
 static void a_second_client_is_refused(void **state)
 {
     struct bench *bench = *state;
+    struct clock_call call = call_of(steer_call(80000, true));
     int first = socket_connect(bench->path), second;
 
     assert_served(bench, first);
     second = socket_connect(bench->path);
+    assert_true(send_call(second, &call));
     assert_gone(bench, second);
+    assert_int_equal(bench->kernel.writes, 0);
     assert_int_equal(lines, 1);
     assert_non_null(strstr(heard, "second"));
     assert_served(bench, first);

@@ -1,66 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The daemon's words: every field of the answers, and where the socket is. */
-#include "control_side.h"
+/* The daemon's words status and now: every field of the answers; and where the socket is. */
+#include "answers.h"
 
-#include <json-c/json.h>
 #include <math.h>
 
-#include "daemon/daemon_control.h"
 #include "daemon/journal.h"
-
-static struct control_side side;
-static struct config config;
-static struct summary summary;
-static struct transport_counters counters;
-
-static void on_summarise(void *context, struct summary *out)
-{
-    assert_ptr_equal(context, &side);
-    *out = summary;
-}
-
-static void on_count(void *context, struct transport_counters *out)
-{
-    assert_ptr_equal(context, &side);
-    *out = counters;
-}
-
-static const struct daemon_control_source source = {
-    .summarise = on_summarise, .count = on_count, .context = &side};
-
-static int setup(void **state)
-{
-    (void)state;
-    (void)unsetenv("RUNTIME_DIRECTORY");
-    config = (struct config){.name = "node1", .group = "lab"};
-    summary = (struct summary){.bound_ns = INT64_MAX};
-    counters = (struct transport_counters){0};
-    control_side_open(&side);
-    (void)snprintf(config.control, sizeof config.control, "%s", side.path);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    control_side_close(&side);
-    return 0;
-}
-
-static void expect_answer(bool master, const char *question, const char *expected)
-{
-    struct daemon_control *control = daemon_control_open(side.loop, &config, master, &source);
-
-    assert_non_null(control);
-    assert_answer(&side, question, expected);
-    daemon_control_close(control);
-}
 
 static void test_status_of_a_master(void **state)
 {
     (void)state;
-    summary = (struct summary){.outstanding_ns = -3100,
+    answers.summary = (struct summary){.outstanding_ns = -3100,
+                               .slew_left_ns = -2000,
                                .bound_ns = 41000,
+                               .asymmetry_ns = 7000,
+                               .spread_ns = 820,
                                .freq_ppb = -12345.6789,
                                .state = SYNC_SYNCHRONISED,
                                .counted = 11,
@@ -70,105 +23,111 @@ static void test_status_of_a_master(void **state)
                                .verdict = VERDICT_COUNTED,
                                .connected = true,
                                .name = "node1"};
-    expect_answer(true, "status\n",
+    ANSWERS_NOTE(.kind = NOTE_STATE, .state = SYNC_SYNCHRONISED);
+    ANSWERS_NOTE(.kind = NOTE_ROUND, .verdict = VERDICT_COUNTED, .correction_ns = -4000);
+    answers.now.raw_ns += 59 * NS_PER_S;
+    answers.configured_trace = true;
+    answers_expect(true, "status\n",
                   "{\"role\":\"master\",\"name\":\"node1\",\"group\":\"lab\","
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"synchronised\","
                   "\"verdict\":\"counted\",\"slaves\":13,\"offset_ns\":3100,\"bound_ns\":41000,"
-                  "\"frequency_ppb\":-12345.679,\"round\":4294967295,\"counted\":11,"
-                  "\"present\":12}\n");
+                   "\"bound_asymmetry_ns\":7000,\"frequency_ppb\":-12345.679,"
+                   "\"slew_left_ns\":-2000,\"uptime_s\":61,\"state_since_s\":60,"
+                   "\"correction_ns\":-4000,\"correction_age_s\":59,\"round\":4294967295,"
+                   "\"counted\":11,\"present\":12,\"spread_ns\":820,\"interval_ns\":2000000000,"
+                   "\"clock\":\"kernel\",\"adjusts\":true,\"trace\":true}\n");
 }
 
 static void test_status_of_a_slave(void **state)
 {
     (void)state;
-    summary = (struct summary){.outstanding_ns = 5,
+    answers.summary = (struct summary){.outstanding_ns = 5,
                                .state = SYNC_HOLDOVER,
                                .verdict = VERDICT_NO_QUORUM,
                                .connected = true,
                                .name = "time1"};
-    expect_answer(false, "status\n",
+    answers.config.clock.kind = CONFIG_CLOCK_EMULATED;
+    answers.observes = true;
+    answers_expect(false, "status\n",
                   "{\"role\":\"slave\",\"name\":\"node1\",\"group\":\"lab\","
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"holdover\","
                   "\"verdict\":\"no-quorum\",\"connected\":true,\"master\":\"time1\","
-                  "\"offset_ns\":-5,\"bound_ns\":0,\"frequency_ppb\":0.000,\"round\":0,"
-                  "\"counted\":0,\"present\":0}\n");
+                  "\"offset_ns\":-5,\"bound_ns\":0,\"bound_asymmetry_ns\":0,"
+                   "\"frequency_ppb\":0.000,\"slew_left_ns\":0,\"uptime_s\":0,"
+                   "\"state_since_s\":0,\"correction_ns\":null,\"correction_age_s\":null,"
+                   "\"round\":0,\"counted\":0,\"present\":0,\"clock\":\"emulated\","
+                   "\"adjusts\":false,\"trace\":false}\n");
 }
 
 /* What was known of a master once, or is not a number, is not told. */
 static void test_status_of_one_that_knows_nothing(void **state)
 {
     (void)state;
-    summary = (struct summary){
+    answers.summary = (struct summary){
         .outstanding_ns = 7, .bound_ns = INT64_MAX, .freq_ppb = NAN, .name = "time1"};
-    expect_answer(false, "status\n",
+    answers_expect(false, "status\n",
                   "{\"role\":\"slave\",\"name\":\"node1\",\"group\":\"lab\","
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"unsynchronised\","
                   "\"verdict\":\"none\",\"connected\":false,\"master\":null,"
-                  "\"offset_ns\":null,\"bound_ns\":null,\"frequency_ppb\":null,\"round\":0,"
-                  "\"counted\":0,\"present\":0}\n");
+                  "\"offset_ns\":null,\"bound_ns\":null,\"bound_asymmetry_ns\":null,"
+                   "\"frequency_ppb\":null,\"slew_left_ns\":0,\"uptime_s\":0,"
+                   "\"state_since_s\":0,\"correction_ns\":null,\"correction_age_s\":null,"
+                   "\"round\":0,\"counted\":0,\"present\":0,\"clock\":\"kernel\","
+                   "\"adjusts\":true,\"trace\":false}\n");
 }
 
-static void test_counters(void **state)
+/* A master that nobody was counted by yet has no spread. */
+static void test_spread_of_nobody(void **state)
 {
-    size_t size;
-    char *expected;
-    FILE *text = open_memstream(&expected, &size);
+    char *line = answers_ask(true, "status\n");
 
     (void)state;
-    (void)fputs("{\"role\":\"master\",\"name\":\"node1\",\"group\":\"lab\",\"network\":{"
-                "\"accepted\":1,\"refused_loopback\":2,\"refused_denied\":3,"
-                "\"refused_often\":4,\"refused_full\":5,\"refused_handshakes\":6,"
-                "\"handshakes_done\":7,\"handshakes_failed\":8,\"handshakes_late\":9,"
-                "\"unknown_keys\":10,\"wrong_keys\":11,\"frames_in\":12,"
-                "\"frames_out\":18446744073709551615,\"frames_unsent\":14,\"floods\":15,"
-                "\"garbled\":16,\"revoked\":17},\"frames_refused\":{",
-                text);
-    counters = (struct transport_counters){
-        .accepted = 1,
-        .refused_loopback = 2,
-        .refused_denied = 3,
-        .refused_often = 4,
-        .refused_full = 5,
-        .refused_handshakes = 6,
-        .handshakes_done = 7,
-        .handshakes_failed = 8,
-        .handshakes_late = 9,
-        .unknown_keys = 10,
-        .wrong_keys = 11,
-        .frames_in = 12,
-        .frames_out = UINT64_MAX,
-        .frames_unsent = 14,
-        .floods = 15,
-        .garbled = 16,
-        .revoked = 17,
-    };
-    for (unsigned i = 0; i < REFUSAL_COUNT_; i++) {
-        summary.refused[i] = 100 + i;
-        if (i > REFUSAL_NONE)
-            (void)fprintf(text, "%s\"%s\":%u", i > REFUSAL_NONE + 1 ? "," : "", refusal_name(i),
-                          100 + i);
-    }
-    (void)fputs("}}\n", text);
-    assert_int_equal(fclose(text), 0);
-    expect_answer(true, "counters\n", expected);
-    free(expected);
+    assert_non_null(strstr(line, "\"spread_ns\":null,"));
+    free(line);
+}
+
+#define NOW "{\"role\":\"slave\",\"name\":\"node1\",\"group\":\"lab\","
+
+static void test_now(void **state)
+{
+    (void)state;
+    answers.summary.state = SYNC_HOLDOVER;
+    answers.summary.bound_ns = 41000;
+    answers_expect(false, "now\n",
+                   NOW "\"state\":\"holdover\",\"time_ns\":1600001000000000000,"
+                       "\"earliest_ns\":1600000999999959000,\"latest_ns\":1600001000000041000,"
+                       "\"bound_ns\":41000}\n");
+}
+
+static void test_now_of_one_that_knows_nothing(void **state)
+{
+    (void)state;
+    answers.summary.bound_ns = 41000;
+    answers_expect(false, "now\n",
+                   NOW "\"state\":\"unsynchronised\",\"time_ns\":1600001000000000000,"
+                       "\"earliest_ns\":null,\"latest_ns\":null,\"bound_ns\":null}\n");
+    answers.summary.state = SYNC_SYNCHRONISED;
+    answers.summary.bound_ns = INT64_MAX;
+    answers_expect(false, "now\n",
+                   NOW "\"state\":\"synchronised\",\"time_ns\":1600001000000000000,"
+                       "\"earliest_ns\":null,\"latest_ns\":null,\"bound_ns\":null}\n");
 }
 
 static void expect_path(bool master, const char *expected)
 {
     char path[CONFIG_PATH_SIZE] = "";
 
-    assert_int_equal(daemon_control_path(&config, master, path), *expected != '\0');
+    assert_int_equal(daemon_control_path(&answers.config, master, path), *expected != '\0');
     assert_string_equal(path, expected);
 }
 
 static void test_where_it_is(void **state)
 {
     (void)state;
-    expect_path(true, side.path);
+    expect_path(true, answers.side.path);
     assert_int_equal(setenv("RUNTIME_DIRECTORY", "/run/berkeley", 1), 0);
-    expect_path(true, side.path);
-    config.control[0] = '\0';
+    expect_path(true, answers.side.path);
+    answers.config.control[0] = '\0';
     expect_path(true, "/run/berkeley/master.sock");
     expect_path(false, "/run/berkeley/slave.sock");
     assert_int_equal(setenv("RUNTIME_DIRECTORY", "/run/one:/run/two", 1), 0);
@@ -177,9 +136,9 @@ static void test_where_it_is(void **state)
     expect_path(true, "");
     assert_int_equal(unsetenv("RUNTIME_DIRECTORY"), 0);
     expect_path(true, "");
-    assert_null(daemon_control_open(side.loop, &config, true, &source));
+    assert_null(answers_open(true));
     assert_int_equal(setenv("RUNTIME_DIRECTORY", "/run/berkeley", 1), 0);
-    strcpy(config.control, CONFIG_STATE_NONE);
+    strcpy(answers.config.control, CONFIG_STATE_NONE);
     expect_path(true, "");
 }
 
@@ -192,8 +151,8 @@ static void test_that_cannot_be_opened(void **state)
 
     (void)state;
     assert_true(dup2(fileno(said), STDERR_FILENO) >= 0);
-    (void)snprintf(config.control, sizeof config.control, "%s/no/x.sock", side.directory);
-    assert_null(daemon_control_open(side.loop, &config, true, &source));
+    (void)snprintf(answers.config.control, sizeof answers.config.control, "%s/no/x.sock", answers.side.directory);
+    assert_null(answers_open(true));
     daemon_control_close(NULL);
     assert_true(dup2(kept, STDERR_FILENO) >= 0);
     rewind(said);
@@ -201,7 +160,7 @@ static void test_that_cannot_be_opened(void **state)
     (void)snprintf(expected, sizeof expected,
                    "berkeleyd: Cannot listen on %s: No such file or directory. berkeleyctl cannot "
                    "ask this daemon.\n",
-                   config.control);
+                   answers.config.control);
     assert_string_equal(line, expected);
     (void)fclose(said);
     close(kept);
@@ -210,12 +169,16 @@ static void test_that_cannot_be_opened(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_status_of_a_master, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_of_a_slave, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_of_one_that_knows_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_where_it_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_that_cannot_be_opened, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_of_a_master, answers_setup, answers_teardown),
+        cmocka_unit_test_setup_teardown(test_status_of_a_slave, answers_setup, answers_teardown),
+        cmocka_unit_test_setup_teardown(test_status_of_one_that_knows_nothing, answers_setup,
+                                        answers_teardown),
+        cmocka_unit_test_setup_teardown(test_spread_of_nobody, answers_setup, answers_teardown),
+        cmocka_unit_test_setup_teardown(test_now, answers_setup, answers_teardown),
+        cmocka_unit_test_setup_teardown(test_now_of_one_that_knows_nothing, answers_setup,
+                                        answers_teardown),
+        cmocka_unit_test_setup_teardown(test_where_it_is, answers_setup, answers_teardown),
+        cmocka_unit_test_setup_teardown(test_that_cannot_be_opened, answers_setup, answers_teardown),
     };
 
     journal_open(LOG_INFO);

@@ -237,92 +237,6 @@ static void clocks_at_the_ends_of_time(void **state)
     }
 }
 
-static void the_step_is_made_once_at_the_start(void **state)
-{
-    (void)state;
-    struct discipline_limits stepping = limits;
-    struct discipline_outcome outcome;
-
-    stepping.step_threshold_ns = NS_PER_S;
-    for (int sign = -1; sign <= 1; sign += 2) {
-        struct discipline *discipline = discipline_new(&stepping);
-
-        follow(discipline, sign * (NS_PER_S + 1), false);
-        outcome = tick(discipline, status_at(RAW_NS));
-        assert_int_equal(outcome.events, DISCIPLINE_STEP);
-        assert_int_equal(outcome.step_ns, sign * (NS_PER_S + 1));
-        assert_int_equal(outcome.order.slew_ns, 0);
-        assert_int_equal(outcome.order.adjtime_ns, 0);
-        assert_int_equal(outcome.outstanding_ns, 0);
-        assert_true(outcome.steer && outcome.order.maxerror_ns < MS);
-        follow(discipline, sign * (3600 * NS_PER_S), false);
-        outcome = rest(discipline, RAW_NS + NS_PER_S);
-        assert_false(outcome.events & DISCIPLINE_STEP);
-        assert_int_equal(outcome.step_ns, 0);
-        assert_int_equal(outcome.order.slew_ns, sign * (400 * MS));
-        discipline_free(discipline);
-    }
-}
-
-/* No other program is to blame, and what could not be stepped is slewed. */
-static void a_step_that_failed_is_nobodys(void **state)
-{
-    (void)state;
-    struct discipline_limits stepping = limits;
-    struct discipline_outcome outcome;
-
-    stepping.step_threshold_ns = NS_PER_S;
-    for (int sign = -1; sign <= 1; sign += 2) {
-        struct discipline *discipline = discipline_new(&stepping);
-        struct clock_status status = {.observed = false};
-        int64_t step_ns = sign * (2 * NS_PER_S);
-
-        follow(discipline, step_ns, false);
-        assert_int_equal(rest(discipline, RAW_NS).step_ns, step_ns);
-        outcome = rest(discipline, RAW_NS + NS_PER_S);
-        assert_int_equal(outcome.events, 0);
-        assert_int_equal(outcome.order.slew_ns, sign * (400 * MS));
-
-        /* Only right after it, and nothing but the whole of it. */
-        status.now = (struct reading){RAW_NS + NS_PER_S, TOTAL_NS - step_ns};
-        status.slew_left_ns = outcome.order.slew_ns + outcome.order.adjtime_ns;
-        assert_int_equal(tick(discipline, status).events, DISCIPLINE_FOREIGN);
-        discipline_free(discipline);
-        discipline = discipline_new(&stepping);
-        follow(discipline, step_ns, false);
-        (void)rest(discipline, RAW_NS);
-        outcome =
-            tick(discipline, (struct clock_status){.now = {RAW_NS, TOTAL_NS + sign * NS_PER_S}});
-        assert_int_equal(outcome.events, DISCIPLINE_FOREIGN);
-        assert_int_equal(outcome.foreign_ns, -sign * NS_PER_S);
-        discipline_free(discipline);
-    }
-}
-
-static void no_step_below_or_without_threshold_or_after_the_start(void **state)
-{
-    (void)state;
-    struct discipline_limits stepping = limits;
-    struct discipline *never = fresh();
-    struct discipline *late, *below;
-
-    stepping.step_threshold_ns = NS_PER_S;
-    late = discipline_new(&stepping);
-    below = discipline_new(&stepping);
-    follow(never, 900 * NS_PER_S, false);
-    assert_int_equal(rest(never, RAW_NS).events, 0);
-    follow(below, -NS_PER_S, false);
-    assert_int_equal(rest(below, RAW_NS).events, 0);
-    follow(late, 0, true);
-    assert_int_equal(rest(late, RAW_NS).events, DISCIPLINE_STATE);
-    follow(late, 900 * NS_PER_S, false);
-    assert_int_equal(rest(late, RAW_NS).events, DISCIPLINE_STATE);
-    assert_int_equal(rest(late, RAW_NS).step_ns, 0);
-    discipline_free(never);
-    discipline_free(below);
-    discipline_free(late);
-}
-
 static void panic_refuses_what_is_too_much(void **state)
 {
     (void)state;
@@ -397,9 +311,6 @@ int main(void)
         cmocka_unit_test(declared_asymmetry_narrows_the_bound),
         cmocka_unit_test(an_endless_uncertainty_saturates),
         cmocka_unit_test(clocks_at_the_ends_of_time),
-        cmocka_unit_test(the_step_is_made_once_at_the_start),
-        cmocka_unit_test(a_step_that_failed_is_nobodys),
-        cmocka_unit_test(no_step_below_or_without_threshold_or_after_the_start),
         cmocka_unit_test(panic_refuses_what_is_too_much),
         cmocka_unit_test(before_the_first_synchronisation_nothing_is_too_much),
         cmocka_unit_test(frequencies_beyond_the_kernel_are_said_once),

@@ -170,6 +170,8 @@ static void a_step_is_exact_and_ours(void **state)
     assert_true(bench.outcome.order.freq_ppb == DISCIPLINE_FREQ_LIMIT_PPB);
     assert_true(timestamp_abs(bench_ahead(&bench)) <= 1);
     bench_tick(&bench);
+    assert_int_equal(bench.outcome.events, DISCIPLINE_STEPPED);
+    bench_tick(&bench);
     assert_int_equal(bench.outcome.events, 0);
     bench_free(&bench);
 }

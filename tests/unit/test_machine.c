@@ -75,11 +75,13 @@ static void a_step_is_done_before_the_order(void **state)
 {
     (void)state;
     const struct discipline_outcome outcome = {
-        .events = DISCIPLINE_STEP | DISCIPLINE_STATE | DISCIPLINE_BEYOND | DISCIPLINE_JUMPED |
-                  DISCIPLINE_FOREIGN,
+        .events = DISCIPLINE_STEP | DISCIPLINE_STEPPED | DISCIPLINE_STATE | DISCIPLINE_BEYOND |
+                  DISCIPLINE_JUMPED | DISCIPLINE_FOREIGN,
         .steer = true,
         .order = {.freq_ppb = 5, .maxerror_ns = 77},
         .step_ns = 12,
+        .stepped_ns = 16,
+        .by_hand = true,
         .foreign_ns = 13,
         .outstanding_ns = 14,
         .wanted_ppb = 15};
@@ -95,7 +97,8 @@ static void a_step_is_done_before_the_order(void **state)
     assert_int_equal(actions.items[1].steer.maxerror_ns, 77);
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(actions.items[2 + i].note.kind, kinds[i]);
-    assert_int_equal(actions.items[2].note.correction_ns, 12);
+    assert_int_equal(actions.items[2].note.correction_ns, 16);
+    assert_int_equal(actions.items[2].note.state, 1);
     assert_int_equal(actions.items[3].note.offset_ns, 13);
     assert_true(actions.items[5].note.freq_ppb == 15);
     assert_int_equal(actions.items[6].note.state, SYNC_HOLDOVER);

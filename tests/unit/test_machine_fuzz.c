@@ -72,6 +72,7 @@ static const struct {
     {"stepped", DEED_STEPPED, 40},
     {"panicked", DEED_PANICKED, 20},
     {"foreign step", DEED_FOREIGN, 100},
+    {"stepped by hand", DEED_STEPPED_BY_HAND, 4},
 };
 
 static void machines_survive_anything(void **state)

@@ -384,7 +384,7 @@ static void a_kernel_without_stamps_is_done_without(void **state)
         *lacks[i] = false;
         assert_int_equal(side.stamped, 0);
         assert_int_equal(lines, 1);
-        assert_non_null(strstr(line, ": no kernel timestamps, using our own."));
+        assert_non_null(strstr(line, ": no kernel timestamps; the daemon's own are used, "));
         side_close_with_client(&side, fd);
     }
 }
