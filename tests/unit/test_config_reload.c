@@ -105,6 +105,13 @@ static void random_config(struct config *config)
         config->clock.initial_slew_ppm = config->clock.max_slew_ppm;
     if (config->master.quorum > config->master.max_slaves + 1)
         config->master.quorum = config->master.max_slaves + 1;
+    if (config->metrics.file[0]) {
+        static const char ending[] = "x.prom";
+        const size_t length = strlen(config->metrics.file);
+        const size_t most = sizeof(config->metrics.file) - sizeof(ending);
+
+        memcpy(config->metrics.file + (length < most ? length : most), ending, sizeof(ending));
+    }
 }
 
 static void print_to(const struct fixture *fixture, const struct config *config)
