@@ -19,7 +19,7 @@
 
 #define SECONDS 30
 #define NOBODY 65534
-#define HOURS_NS (3 * 3600 * NS_PER_S)
+#define HOURS_NS (10800 * NS_PER_S)
 #define HOURS "(2 h 59|3 h 0) min"
 #define SPREAD_NS (5 * NS_PER_MS)
 

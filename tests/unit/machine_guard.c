@@ -96,8 +96,7 @@ static void check_step(struct guard *guard, const struct probe *probe,
     if (!step)
         return;
     assert_true(step == probe->actions.items || step[-1].kind != ACTION_STEER);
-    assert_non_null(tick);
-    assert_false(tick->observed);
+    assert_true(tick && !tick->observed);
     assert_false(guard->was_in);
     assert_false(guard->stepped);
     if (discipline_step_confirmed(asked_ns, step->step_ns))

@@ -6,7 +6,7 @@
 
 #include "discipline_fixture.h"
 
-#define HOURS_NS (3 * 3600 * NS_PER_S)
+#define HOURS_NS (10800 * NS_PER_S)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct discipline *stepping(void)
@@ -25,7 +25,7 @@ static void the_step_is_made_once_at_the_start(void **state)
     (void)state;
     struct discipline_outcome outcome;
 
-    for (int sign = -1; sign <= 1; sign += 2) {
+    for (int64_t sign = -1; sign <= 1; sign += 2) {
         struct discipline *discipline = stepping();
 
         follow(discipline, sign * (NS_PER_S + 1), false);
@@ -49,16 +49,16 @@ static void the_step_is_made_once_at_the_start(void **state)
 static void a_step_is_told_when_it_is_seen(void **state)
 {
     (void)state;
-    for (int sign = -1; sign <= 1; sign += 2) {
+    for (int64_t sign = -1; sign <= 1; sign += 2) {
         struct discipline *discipline = stepping();
-        struct clock_status status = {.now = {RAW_NS + NS_PER_S, TOTAL_NS + sign * 2 * NS_PER_S}};
+        struct clock_status status = {.now = {RAW_NS + NS_PER_S, TOTAL_NS + sign * (2 * NS_PER_S)}};
         struct discipline_outcome outcome;
 
-        follow(discipline, sign * 2 * NS_PER_S, false);
+        follow(discipline, sign * (2 * NS_PER_S), false);
         (void)rest(discipline, RAW_NS);
         outcome = tick(discipline, status);
         assert_int_equal(outcome.events, DISCIPLINE_STEPPED);
-        assert_int_equal(outcome.stepped_ns, sign * 2 * NS_PER_S);
+        assert_int_equal(outcome.stepped_ns, sign * (2 * NS_PER_S));
         assert_false(outcome.by_hand);
         assert_int_equal(outcome.outstanding_ns, 0);
         status.now.raw_ns += NS_PER_S;
@@ -74,7 +74,7 @@ static void a_refused_step_was_not_made(void **state)
     (void)state;
     struct discipline_outcome outcome;
 
-    for (int sign = -1; sign <= 1; sign += 2) {
+    for (int64_t sign = -1; sign <= 1; sign += 2) {
         struct discipline *discipline = stepping();
         struct discipline_limits again = limits;
         int64_t step_ns = sign * (2 * NS_PER_S);
@@ -102,7 +102,7 @@ static void so_with_a_slew_under_way(void **state)
 
     (void)state;
     for (int i = 0; i < 4; i++) {
-        int sign = i % 2 ? 1 : -1;
+        int64_t sign = i % 2 ? 1 : -1;
         struct discipline *discipline = fresh();
         struct clock_status status = {.now = {RAW_NS, TOTAL_NS},
                                       .slew_left_ns = sign * 400 * MS,
@@ -132,11 +132,11 @@ static void so_with_a_slew_under_way(void **state)
 static void half_a_step_is_somebody_elses_doing(void **state)
 {
     (void)state;
-    for (int sign = -1; sign <= 1; sign += 2) {
+    for (int64_t sign = -1; sign <= 1; sign += 2) {
         struct discipline *discipline = stepping();
         struct discipline_outcome outcome;
 
-        follow(discipline, sign * 2 * NS_PER_S, false);
+        follow(discipline, sign * (2 * NS_PER_S), false);
         (void)rest(discipline, RAW_NS);
         outcome =
             tick(discipline, (struct clock_status){.now = {RAW_NS, TOTAL_NS + sign * NS_PER_S}});
@@ -170,7 +170,7 @@ static void no_step_below_or_without_threshold_or_after_the_start(void **state)
 static void a_person_may_ask_for_it(void **state)
 {
     (void)state;
-    for (int sign = -1; sign <= 1; sign += 2) {
+    for (int64_t sign = -1; sign <= 1; sign += 2) {
         struct discipline *discipline = fresh();
         struct clock_status status = {.now = {RAW_NS, TOTAL_NS}};
         struct discipline_outcome outcome;
@@ -318,7 +318,7 @@ static void nothing_is_stepped_that_is_not_worth_it(void **state)
     (void)state;
     struct discipline *discipline = fresh();
 
-    for (int sign = -1; sign <= 1; sign += 2) {
+    for (int64_t sign = -1; sign <= 1; sign += 2) {
         follow(discipline, sign * (500 * MS - 1), false);
         assert_int_equal(ask(discipline, sign * (500 * MS - 1)), -EBUSY);
         follow(discipline, sign * 500 * MS, false);
@@ -344,7 +344,7 @@ static void only_what_was_confirmed_is_stepped(void **state)
     struct discipline *discipline = fresh();
 
     for (size_t i = 0; i < 2 * COUNT(cases); i++) {
-        int sign = i % 2 ? -1 : 1;
+        int64_t sign = i % 2 ? -1 : 1;
         int64_t confirmed_ns = cases[i / 2].confirmed_ns;
 
         if (confirmed_ns != INT64_MIN)
