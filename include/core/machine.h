@@ -193,7 +193,7 @@ struct summary {
     int64_t bound_ns;       /* INT64_MAX: unknown */
     int64_t asymmetry_ns;   /* of it: what a path that differs from its way back could hide */
     int64_t late_bound_ns;  /* discipline_late_bound() SUMMARY_LATE_NS from now */
-    int64_t spread_ns;      /* master: of the last round's clocks, the excluded left out */
+    int64_t spread_ns;      /* master: of the clocks that the last round counted */
     double freq_ppb;        /* ordered */
     enum sync_state state;
     unsigned counted, present;

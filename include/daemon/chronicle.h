@@ -26,7 +26,7 @@ struct chronicle_round {
     unsigned counted, present;
     /* master: */
     unsigned excluded;
-    int64_t spread_ns;     /* of the clocks that are in */
+    int64_t spread_ns;     /* of the counted clocks */
     int64_t duration_ns;   /* from its first POLL to the decision */
 };
 

@@ -145,7 +145,7 @@ bool master_ballot_excludes(const struct ballot *ballot, size_t i)
     return verdict == VERDICT_FAR || verdict == VERDICT_FAST || verdict == VERDICT_SUSPENDED;
 }
 
-/* Largest minus smallest phase of those that are in the group or on their way. */
+/* Largest minus smallest phase of those that are counted. */
 int64_t master_ballot_spread(const struct ballot *ballot)
 {
     int64_t lowest = INT64_MAX, highest = INT64_MIN;
@@ -153,7 +153,7 @@ int64_t master_ballot_spread(const struct ballot *ballot)
     for (size_t i = 0; i < ballot->count; i++) {
         const struct average_clock *clock = &ballot->clocks[i];
 
-        if (master_ballot_excludes(ballot, i))
+        if (clock->verdict != VERDICT_COUNTED && clock->verdict != VERDICT_REFERENCE)
             continue;
         lowest = clock->phase_ns < lowest ? clock->phase_ns : lowest;
         highest = clock->phase_ns > highest ? clock->phase_ns : highest;

@@ -220,7 +220,7 @@ struct standing *master_ballot_standing(struct master *master, const struct ball
                                         size_t i);
 /* FAR, FAST, or still left alone for that. */
 bool master_ballot_excludes(const struct ballot *ballot, size_t i);
-/* Largest minus smallest phase of those that are in the group or on their way. */
+/* Largest minus smallest phase of those that are counted. */
 int64_t master_ballot_spread(const struct ballot *ballot);
 struct note *master_note_group(const struct master *master, enum note_kind kind,
                                struct actions *actions);

@@ -22,7 +22,7 @@ static struct json_object *tell(const struct chronicle_round *round, bool master
     if (!master)
         return object;
     answer_number(object, "excluded", round->excluded);
-    answer_number(object, "spread_ns", round->spread_ns);
+    answer_if(object, "spread_ns", round->counted > 0, round->spread_ns);
     answer_number(object, "duration_ns", round->duration_ns);
     return object;
 }

@@ -74,6 +74,25 @@ static void the_spread_is_that_of_the_last_round(void **state)
     group_free(&group);
 }
 
+static void a_newcomer_does_not_spread_the_counted(void **state)
+{
+    (void)state;
+    struct group group;
+
+    settled(&group);
+    group_kill(&group, 2);
+    group_clock(&group, 2, NS_PER_S, 3);
+    group_start(&group, 2);
+    while (group.round.present < 5 || group.round.count > 0) {
+        assert_true(group.now_ns < 600 * NS_PER_S);
+        group_run(&group, ROUND_NS);
+    }
+    group_run(&group, ROUND_NS);
+    assert_int_equal(group.round.counted, 4);
+    assert_true(summary_of(&group, 0).spread_ns < NS_PER_MS);
+    group_free(&group);
+}
+
 /* All by the discipline; the two paths of a slave and of the mean are 100 us. */
 static void a_summary_tells_bounds_in_their_parts(void **state)
 {
@@ -195,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_round_is_told_as_it_was),
         cmocka_unit_test(the_spread_is_that_of_the_last_round),
+        cmocka_unit_test(a_newcomer_does_not_spread_the_counted),
         cmocka_unit_test(a_summary_tells_bounds_in_their_parts),
         cmocka_unit_test(a_summary_tells_the_slew_under_way),
         cmocka_unit_test(a_correction_is_told_with_its_delay),
