@@ -14,14 +14,8 @@
 #define CONFIG_ALLOWED_SIZE 192
 #define CONFIG_FOUND_SIZE 72
 
-/* "50 ms", "-1.5 s", "1 h", "500us": 0; -EINVAL if it is no such thing, is finer than 1 ns
- * or lacks its unit; -ERANGE if it does not fit. */
-int config_duration_parse(const char *text, int64_t *ns);
-
-/* In the largest unit that divides it; buffer holds CONFIG_VALUE_SIZE bytes, and is returned. */
-const char *config_duration_print(int64_t ns, char *buffer);
-
-/* The fewest digits that read back to the same; likewise. */
+/* The fewest digits that read back to the same; buffer holds CONFIG_VALUE_SIZE bytes, and is
+ * returned. */
 const char *config_number_print(double value, char *buffer);
 
 /* A value that is no text, as it stands in a file; likewise. */

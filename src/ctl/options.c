@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "options.h"
 
-#include "duration.h"
+#include "daemon/duration.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #include "daemon/config_tree.h"
 
 #include "daemon/config_value.h"
+#include "daemon/duration.h"
 
 #include <errno.h>
 #include <libconfig.h>
@@ -96,10 +97,10 @@ static int take_duration(const struct reader *reader, const struct config_entry 
         return refuse_value(reader, entry, setting, "");
     if (config_word_find(entry->words, text, field) == 0)
         return 0;
-    if (config_duration_parse(text, &ns) == -EINVAL)
+    if (duration_parse(text, &ns) == -EINVAL)
         return refuse_value(reader, entry, setting,
                             ", which is not a number and one of ns, us, ms, s, min, h, d");
-    if (config_duration_parse(text, &ns) < 0 || !(ns >= entry->least && ns <= entry->most))
+    if (duration_parse(text, &ns) < 0 || !(ns >= entry->least && ns <= entry->most))
         return refuse_value(reader, entry, setting, "");
     *field = ns;
     return 0;

@@ -49,7 +49,7 @@ check-corpus: ## every file of tests/fuzz/corpus once through its target
 	@sh tests/run $(BUILD)/log $(corpus)
 
 fuzz_covered := $(addprefix src/,core/wire.c $(addprefix daemon/,config_text.c config_tree.c \
-	config_value.c state.c keyring.c keyring_parse.c \
+	config_value.c duration.c state.c keyring.c keyring_parse.c \
 	prefix.c control_words.c tls.c transport_handshake.c clock_policy.c \
 	clock_server.c))
 .PHONY: fuzz-coverage

@@ -162,8 +162,8 @@ static void test_json(void **state)
 static void test_durations(void **state)
 {
     static const char *const good[] = {"0 ns", "1.5s", "3min", "1 h", "2d", "0.25 us", "10   ms",
-                                       "106751 d", "0.50000 us", "9223372036854775807 ns"};
-    static const char *const bad[] = {"",      "5",       "-1 s",   "+1 s",     "1e3 s", "s",
+                                       "106751 d", "+1 s", "0.50000 us", "9223372036854775807 ns"};
+    static const char *const bad[] = {"",      "5",       "-1 s",   "--1 s",    "1e3 s", "s",
                                       "1 sec", "1.s",     ".5 s",   "1,5 s",    "1 s ",  " 1 s",
                                       "0x1 s", "0.5 ns",  "1 s 2 ms", "0.50001 us", "106752 d",
                                       "inf s",  "9223372036854775808 ns",

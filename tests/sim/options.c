@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "options.h"
 
-#include "daemon/config_value.h"
+#include "daemon/duration.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -121,7 +121,7 @@ static char *with_unit(const char *key, const char *text)
 static bool take_step(struct options *options, const char *text)
 {
     char *whole = with_unit(NULL, text);
-    const bool good = whole && config_duration_parse(whole, &options->step_ns) == 0 &&
+    const bool good = whole && duration_parse(whole, &options->step_ns) == 0 &&
                       options->step_ns > 0;
 
     free(whole);

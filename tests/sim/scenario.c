@@ -2,6 +2,7 @@
 #include "scenario.h"
 
 #include "daemon/config_value.h"
+#include "daemon/duration.h"
 #include "scenario_event.h"
 #include "scenario_value.h"
 
@@ -102,7 +103,7 @@ static int refuse_duration(const char *source, char *error, const char *key, int
     char text[CONFIG_VALUE_SIZE];
 
     return config_refuse(error, (struct config_place){.file = source}, key,
-                         "found \"%s\"; allowed is %s", config_duration_print(ns, text), allowed);
+                         "found \"%s\"; allowed is %s", duration_print(ns, text), allowed);
 }
 
 static int check_event(const struct scenario *scenario, size_t n, const char *source, char *error)
@@ -181,7 +182,7 @@ static void write_value(FILE *out, const char *value)
 {
     int64_t ns;
 
-    if (config_duration_parse(value, &ns) != -EINVAL)
+    if (duration_parse(value, &ns) != -EINVAL)
         (void)fprintf(out, "\"%s\";", value);
     else
         (void)fprintf(out, "%s%s;", value, value[strspn(value, "-+0123456789")] ? "" : "L");

@@ -2,6 +2,7 @@
 #include "scenario_value.h"
 
 #include "daemon/config_value.h"
+#include "daemon/duration.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,8 +35,8 @@ static const char *allowed_values(const struct scenario_key *key, char buffer[AL
     switch (key->type) {
     case KEY_DURATION:
         (void)snprintf(buffer, ALLOWED_SIZE, "a duration from \"%s\" to \"%s\"",
-                       config_duration_print((int64_t)key->least, least),
-                       config_duration_print((int64_t)key->most, most));
+                       duration_print((int64_t)key->least, least),
+                       duration_print((int64_t)key->most, most));
         break;
     case KEY_FLAG:
         return "true or false";
@@ -49,7 +50,7 @@ static const char *allowed_values(const struct scenario_key *key, char buffer[AL
         break;
     case KEY_DURATIONS:
         (void)snprintf(buffer, ALLOWED_SIZE, "a list [ ... ] of up to %d durations up to \"%s\"",
-                       SCENARIO_NODES_MAX, config_duration_print((int64_t)key->most, most));
+                       SCENARIO_NODES_MAX, duration_print((int64_t)key->most, most));
         break;
     case KEY_NUMBERS:
         (void)snprintf(buffer, ALLOWED_SIZE, "a list [ ... ] of up to %d numbers from %g to %g",
@@ -72,7 +73,7 @@ static bool take_duration(const config_setting_t *setting, const struct scenario
     const char *text = config_setting_get_string(setting);
     int64_t ns;
 
-    if (!text || config_duration_parse(text, &ns) < 0 ||
+    if (!text || duration_parse(text, &ns) < 0 ||
         !((double)ns >= key->least && (double)ns <= key->most))
         return false;
     *(int64_t *)field = ns;
@@ -197,7 +198,7 @@ int scenario_take(const struct scenario_reader *reader, const config_setting_t *
         return 0;
     if (key->type == KEY_DURATION && config_setting_is_number(setting))
         remark = " without quotes and a unit";
-    else if (key->type == KEY_DURATION && text && config_duration_parse(text, &ns) == -EINVAL)
+    else if (key->type == KEY_DURATION && text && duration_parse(text, &ns) == -EINVAL)
         remark = ", which is not a number and one of ns, us, ms, s, min, h, d";
     return scenario_refuse(reader, setting, path, remark, allowed_values(key, allowed));
 }

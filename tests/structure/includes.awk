@@ -11,6 +11,7 @@ BEGIN {
     alias["tls"] = alias["guard"] = "transport"; alias["view"] = "master"
     # Leaves, for everybody.
     leaf["daemon/journal"] = leaf["daemon/prefix"] = leaf["daemon/keyring"] = 1
+    leaf["daemon/duration"] = 1
     leaf["daemon/directory"] = leaf["daemon/step"] = 1
     # They know what machines tell of themselves.
     split("daemon narrator main chronicle metrics", shells)

@@ -3,6 +3,7 @@
 
 #include "daemon/config_table.h"
 #include "daemon/config_value.h"
+#include "daemon/duration.h"
 
 #include <syslog.h>
 
@@ -193,7 +194,8 @@ static void durations_are_exact(void **state)
         {"50 ms", 0, 50 * MS}, {"10s", 0, 10 * S}, {"500 us", 0, 500000}, {"1 h", 0, 3600 * S},
         {"2 min", 0, 120 * S}, {"1 d", 0, 86400 * S}, {"7 ns", 0, 7}, {"-1.5 s", 0, -1500 * MS},
         {"+0.000000001 s", 0, 1}, {"1.50 ns", -EINVAL, 0}, {"1.0 ns", 0, 1},
-        {"0.0000000001 s", -EINVAL, 0}, {"0.1 h", 0, 360 * S},
+        {"0.0000000001 s", -EINVAL, 0}, {"0.50001 us", -EINVAL, 0}, {"0.50000 us", 0, 500},
+        {"1.0000001 ns", -EINVAL, 0}, {"0.1 h", 0, 360 * S},
         {"9223372036854775807 ns", 0, INT64_MAX}, {"9223372036854775808 ns", -ERANGE, 0},
         {"9223372036 s", 0, 9223372036 * S}, {"9223372036.9 s", -ERANGE, 0},
         {"106752 d", -ERANGE, 0}, {"", -EINVAL, 0}, {"4", -EINVAL, 0}, {"s", -EINVAL, 0},
@@ -206,7 +208,7 @@ static void durations_are_exact(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int64_t ns = 0;
 
-        if (config_duration_parse(cases[i].text, &ns) != cases[i].r || ns != cases[i].ns)
+        if (duration_parse(cases[i].text, &ns) != cases[i].r || ns != cases[i].ns)
             fail_msg("\"%s\" became %lld ns", cases[i].text, (long long)ns);
     }
 }
