@@ -9,7 +9,9 @@
 #include <stdio.h>
 
 #define WHY_SIZE 256
+#define RATE_SIZE 32
 #define T(ns) journal_time((ns), (char[JOURNAL_TIME_SIZE]){0})
+#define RATE(ppb) rate((ppb), (char[RATE_SIZE]){0})
 
 static char why[WHY_SIZE];
 
@@ -35,20 +37,44 @@ static const char *rounds(unsigned count)
     return count == 1 ? "round" : "rounds";
 }
 
+/* Three digits: what is allowed is a few ppb where clocks are good. */
+static const char *rate(double ppb, char buffer[RATE_SIZE])
+{
+    const bool small = fabs(ppb) < 999.5;
+    const double value = small ? ppb : ppb / 1e3;
+
+    (void)snprintf(buffer, RATE_SIZE, fabs(value) < 999.5 ? "%.3g %s" : "%.0f %s", fabs(value),
+                   small ? "ppb" : "ppm");
+    return buffer;
+}
+
+static const char *pace(const struct clock_view *view)
+{
+    return view->rate_ppb < 0 ? "slower" : "faster";
+}
+
+static bool is_away(const struct clock_view *view)
+{
+    return distance(view) > view->gate_ns;
+}
+
 static bool runs_off(const struct clock_view *view)
 {
-    return distance(view) <= view->gate_ns && !(fabs(view->rate_ppb) <= view->gate_ppb);
+    return !(fabs(view->rate_ppb) <= view->gate_ppb);
 }
 
 static const char *newcomer(const struct clock_view *view)
 {
-    if (view->measured && distance(view) > view->gate_ns)
+    if (view->measured && is_away(view) && runs_off(view))
+        return say("is new, %s from the group and runs %s %s than it; counted once it is within "
+                   "%s and %s", T(distance(view)), RATE(view->rate_ppb), pace(view),
+                   T(view->gate_ns), RATE(view->gate_ppb));
+    if (view->measured && is_away(view))
         return say("is new and %s from the group; counted once it is within %s", T(distance(view)),
                    T(view->gate_ns));
     if (view->measured && runs_off(view))
-        return say("is new and runs %+.2f ppm against the group; counted once that is within %.2f "
-                   "ppm",
-                   view->rate_ppb / 1e3, view->gate_ppb / 1e3);
+        return say("is new and runs %s %s than the group; counted once that is within %s",
+                   RATE(view->rate_ppb), pace(view), RATE(view->gate_ppb));
     return "is new; counted once it is measured well enough";
 }
 
@@ -56,10 +82,9 @@ static const char *noisy(const struct clock_view *view)
 {
     if (!view->measured)
         return "is measured too badly to count";
-    if (runs_off(view))
-        return say("runs %+.2f ppm against the group, %.2f ppm is allowed, but is measured too "
-                   "badly to be sure",
-                   view->rate_ppb / 1e3, view->gate_ppb / 1e3);
+    if (!is_away(view) && runs_off(view))
+        return say("runs %s %s than the group, %s is allowed, but is measured too badly to be sure",
+                   RATE(view->rate_ppb), pace(view), RATE(view->gate_ppb));
     return say("is %s from the group, %s is allowed, but known to %s only", T(distance(view)),
                T(view->gate_ns), T(view->sd_ns));
 }
@@ -69,8 +94,8 @@ static const char *excluded(const struct clock_view *view)
     if (!view->measured)
         return say("is excluded; left alone for %u %s", view->suspended, rounds(view->suspended));
     if (view->verdict == VERDICT_FAST)
-        return say("runs %+.2f ppm against the group, %.2f ppm is allowed; left alone for %u %s",
-                   view->rate_ppb / 1e3, view->gate_ppb / 1e3, view->suspended,
+        return say("runs %s %s than the group, %s is allowed; left alone for %u %s",
+                   RATE(view->rate_ppb), pace(view), RATE(view->gate_ppb), view->suspended,
                    rounds(view->suspended));
     return say("is %s from the group, %s is allowed; left alone for %u %s", T(distance(view)),
                T(view->gate_ns), view->suspended, rounds(view->suspended));

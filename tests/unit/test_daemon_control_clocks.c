@@ -150,7 +150,7 @@ static void test_why_it_is_excluded(void **state)
     (void)state;
     WHY("is 3.2 ms from the group, 41 µs is allowed; left alone for 3 rounds", GATES,
         .verdict = VERDICT_FAR, .offset_ns = -3200000, .suspended = 3);
-    WHY("runs +12.50 ppm against the group, 0.10 ppm is allowed; left alone for 1 round", GATES,
+    WHY("runs 12.5 ppm faster than the group, 100 ppb is allowed; left alone for 1 round", GATES,
         .verdict = VERDICT_FAST, .rate_ppb = 12500, .suspended = 1);
     WHY("is excluded; left alone for 8 rounds", .verdict = VERDICT_FAR, .suspended = 8);
     WHY("was excluded and is 3.2 ms from the group; left alone for 2 more rounds", GATES,
@@ -163,8 +163,14 @@ static void test_why_it_is_not_in_yet(void **state)
     (void)state;
     WHY("is not measured yet", .verdict = VERDICT_NONE);
     WHY("is new and 3.2 ms from the group; counted once it is within 41 µs", GATES,
-        .verdict = VERDICT_NEWCOMER, .offset_ns = 3200000, .rate_ppb = 200);
-    WHY("is new and runs -0.20 ppm against the group; counted once that is within 0.10 ppm", GATES,
+        .verdict = VERDICT_NEWCOMER, .offset_ns = 3200000, .rate_ppb = 100);
+    WHY("is new, 3.2 ms from the group and runs 390 ppm faster than it; counted once it is within "
+        "41 µs and 100 ppb",
+        GATES, .verdict = VERDICT_NEWCOMER, .offset_ns = 3200000, .rate_ppb = 390220);
+    WHY("is new and runs 7.13 ppb slower than the group; counted once that is within 3.2 ppb",
+        .measured = true, .gate_ns = 41000, .gate_ppb = 3.2, .verdict = VERDICT_NEWCOMER,
+        .rate_ppb = -7.13);
+    WHY("is new and runs 200 ppb slower than the group; counted once that is within 100 ppb", GATES,
         .verdict = VERDICT_NEWCOMER, .rate_ppb = -200);
     WHY("is new; counted once it is measured well enough", GATES, .verdict = VERDICT_NEWCOMER,
         .offset_ns = 41000, .rate_ppb = 100);
@@ -178,7 +184,7 @@ static void test_why_it_does_not_count(void **state)
     WHY(NULL, .verdict = VERDICT_REFERENCE);
     WHY("is 3.2 ms from the group, 41 µs is allowed, but known to 1.1 ms only", GATES,
         .verdict = VERDICT_NOISY, .offset_ns = 3200000);
-    WHY("runs +0.20 ppm against the group, 0.10 ppm is allowed, but is measured too badly to be "
+    WHY("runs 200 ppb faster than the group, 100 ppb is allowed, but is measured too badly to be "
         "sure",
         GATES, .verdict = VERDICT_NOISY, .rate_ppb = 200);
     WHY("is measured too badly to count", .verdict = VERDICT_NOISY);
