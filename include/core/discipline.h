@@ -196,6 +196,8 @@ int64_t discipline_late_bound(const struct discipline *discipline, const struct 
 
 /* What the kernel still had to deliver by itself after the last tick. */
 int64_t discipline_slew_left(const struct discipline *discipline);
+/* The limit in force: that before or that after the first synchronisation. */
+double discipline_slew_limit_ppm(const struct discipline *discipline);
 
 /* The statistical part of it: sd of the error at that instant; INT64_MAX unless
  * synchronised or in holdover. */

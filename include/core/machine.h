@@ -190,6 +190,7 @@ enum refusal refusal_from_faults(unsigned faults);
 struct summary {
     int64_t outstanding_ns; /* what this clock still has to correct */
     int64_t slew_left_ns;   /* of it: told to the kernel at the last tick, which delivers it */
+    double max_slew_ppm;    /* how fast it is slewed at most now */
     int64_t bound_ns;       /* INT64_MAX: unknown */
     int64_t asymmetry_ns;   /* of it: what a path that differs from its way back could hide */
     int64_t late_bound_ns;  /* discipline_late_bound() SUMMARY_LATE_NS from now */

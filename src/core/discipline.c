@@ -233,12 +233,17 @@ static void order_freq(struct discipline *discipline, struct discipline_outcome 
     discipline->beyond_said = beyond;
 }
 
+double discipline_slew_limit_ppm(const struct discipline *discipline)
+{
+    return discipline->was_in ? discipline->limits.max_slew_ppm
+                              : discipline->limits.initial_slew_ppm;
+}
+
 /* What of the outstanding correction may be ordered. */
 static void order_slew(const struct discipline *discipline, const struct clock_status *status,
                        struct discipline_outcome *outcome)
 {
-    double rate_ppm = discipline->was_in ? discipline->limits.max_slew_ppm
-                                         : discipline->limits.initial_slew_ppm;
+    double rate_ppm = discipline_slew_limit_ppm(discipline);
     int64_t left_ns = timestamp_clamp(outcome->outstanding_ns, TIMESTAMP_LIMIT_NS / 2);
 
     slew_order(left_ns - status->underway_ns, rate_ppm, !discipline->was_in, &outcome->order);

@@ -160,6 +160,7 @@ void master_summary(const struct master *master, const struct reading *now, stru
                                 .slew_left_ns = timestamp_clamp(
                                     discipline_slew_left(master->discipline),
                                     timestamp_abs(master->outstanding_ns)),
+                                .max_slew_ppm = discipline_slew_limit_ppm(master->discipline),
                                 .bound_ns = discipline_bound(master->discipline, now),
                                 .asymmetry_ns = discipline_asymmetry(master->discipline),
                                 .late_bound_ns = discipline_late_bound(master->discipline, now,

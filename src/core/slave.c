@@ -431,6 +431,7 @@ void slave_summary(const struct slave *slave, const struct reading *now, struct 
                                 .slew_left_ns = timestamp_clamp(
                                     discipline_slew_left(slave->discipline),
                                     timestamp_abs(slave->outstanding_ns)),
+                                .max_slew_ppm = discipline_slew_limit_ppm(slave->discipline),
                                 .bound_ns = discipline_bound(slave->discipline, now),
                                 .asymmetry_ns = discipline_asymmetry(slave->discipline),
                                 .late_bound_ns = discipline_late_bound(slave->discipline, now,

@@ -10,8 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* What the kernel slews by if nothing else is configured. */
-#define SLEW_PPM 500
+#define FAR_NS (10 * NS_PER_S) /* to slew */
 
 #define T(ns) text_time((ns), (char[TEXT_SIZE]){0})
 #define SIGNED(ns) text_signed_time((ns), (char[TEXT_SIZE]){0})
@@ -109,6 +108,26 @@ static void print_bound(FILE *out, const struct json_object *answer)
                     T(bound_ns), T(asymmetry_ns));
 }
 
+/* Of a far correction the kernel is given one piece after the other. */
+static void print_slew(FILE *out, const struct json_object *answer, int64_t left_ns)
+{
+    int64_t offset_ns, left_takes_ns, all_takes_ns = 0;
+    char how[3 * TEXT_SIZE] = "";
+    double ppm;
+
+    if (field_real(answer, "max_slew_ppm", &ppm) && ppm > 0) {
+        left_takes_ns = timestamp_round((double)timestamp_abs(left_ns) * 1e6 / ppm);
+        if (field_number(answer, "offset_ns", &offset_ns))
+            all_takes_ns = timestamp_round((double)timestamp_abs(offset_ns) * 1e6 / ppm);
+        if (all_takes_ns > FAR_NS && all_takes_ns / 2 > left_takes_ns)
+            (void)snprintf(how, sizeof how, " for now; all of it takes about %s at %.0f ppm",
+                           T(all_takes_ns), ppm);
+        else
+            (void)snprintf(how, sizeof how, ", about %s at %.0f ppm", T(left_takes_ns), ppm);
+    }
+    field_print(out, "Slew left", "%s%s", SIGNED(left_ns), how);
+}
+
 static void print_correction(FILE *out, const struct json_object *answer)
 {
     int64_t correction_ns, age_s, left_ns;
@@ -122,8 +141,7 @@ static void print_correction(FILE *out, const struct json_object *answer)
     if (left_ns == 0)
         field_print(out, "Slew left", "none");
     else
-        field_print(out, "Slew left", "%s, about %s at %d ppm", SIGNED(left_ns),
-                    T(timestamp_round((double)timestamp_abs(left_ns) * 1e6 / SLEW_PPM)), SLEW_PPM);
+        print_slew(out, answer, left_ns);
 }
 
 static void print_clock(FILE *out, const struct json_object *answer)

@@ -24,6 +24,7 @@ static void add_clock(struct json_object *answer, const struct summary *summary)
     answer_if(answer, "bound_asymmetry_ns", known, summary->asymmetry_ns);
     answer_real(answer, "frequency_ppb", summary->freq_ppb);
     answer_number(answer, "slew_left_ns", summary->slew_left_ns);
+    answer_real(answer, "max_slew_ppm", summary->max_slew_ppm);
 }
 
 static void add_history(struct json_object *answer, const struct daemon_control *control)

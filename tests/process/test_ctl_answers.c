@@ -37,20 +37,31 @@ static void test_slave(void **state)
              "\"verdict\":\"counted\",\"connected\":true,\"master\":\"time1\",\"offset_ns\":-21,"
              "\"bound_ns\":6580,\"bound_asymmetry_ns\":4100,\"frequency_ppb\":-27.1,\"round\":26,"
              "\"counted\":2,\"present\":3,\"uptime_s\":100000,\"correction_ns\":-1234,"
-             "\"correction_age_s\":2,\"slew_left_ns\":500000,\"spread_ns\":null,"
+             "\"correction_age_s\":2,\"slew_left_ns\":500000,\"max_slew_ppm\":250,"
+             "\"spread_ns\":null,"
              "\"clock\":\"kernel\",\"adjusts\":true,\"trace\":false}"),
         "node1, slave of group lab\n"
         "       State: synchronised for 3 h 12 min\n"
         "      Offset: 21 ns behind the group\n"
         "       Bound: 6.58 µs; 4.1 µs of it in case the ways there and back differ\n"
         "  Correction: -1.23 µs, 2 s ago\n"
-        "   Slew left: +500 µs, about 1 s at 500 ppm\n"
+        "   Slew left: +500 µs, about 2 s at 250 ppm\n"
         "   Frequency: corrected by -0.027 ppm\n"
         "  This clock: counted in the group's average\n"
         "      Master: time1\n"
         "      Clocks: 2 of 3 counted\n"
         "       Round: 26\n"
         "      Daemon: berkeleyd 1.2.3, started 27 h 46 min ago\n");
+}
+
+static void test_far(void **state)
+{
+    const char *text = told(*state, "status",
+                            "{" HEAD ",\"offset_ns\":7200000000000,\"slew_left_ns\":-490000000,"
+                            "\"max_slew_ppm\":100000}");
+
+    assert_non_null(strstr(text, "   Slew left: -490 ms for now; all of it takes about 20 h 0 min "
+                                 "at 100000 ppm\n"));
 }
 
 static void test_master(void **state)
@@ -335,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_slave, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_far, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_master, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_trouble, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_a_newer_daemon, harness_setup, harness_teardown),

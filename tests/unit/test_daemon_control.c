@@ -11,6 +11,7 @@ static void test_status_of_a_master(void **state)
     (void)state;
     answers.summary = (struct summary){.outstanding_ns = -3100,
                                .slew_left_ns = -2000,
+                               .max_slew_ppm = 250,
                                .bound_ns = 41000,
                                .asymmetry_ns = 7000,
                                .spread_ns = 820,
@@ -32,7 +33,8 @@ static void test_status_of_a_master(void **state)
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"synchronised\","
                   "\"verdict\":\"counted\",\"slaves\":13,\"offset_ns\":3100,\"bound_ns\":41000,"
                    "\"bound_asymmetry_ns\":7000,\"frequency_ppb\":-12345.679,"
-                   "\"slew_left_ns\":-2000,\"uptime_s\":61,\"state_since_s\":60,"
+                   "\"slew_left_ns\":-2000,\"max_slew_ppm\":250.000,"
+                   "\"uptime_s\":61,\"state_since_s\":60,"
                    "\"correction_ns\":-4000,\"correction_age_s\":59,\"round\":4294967295,"
                    "\"counted\":11,\"present\":12,\"spread_ns\":820,\"interval_ns\":2000000000,"
                    "\"clock\":\"kernel\",\"adjusts\":true,\"trace\":true}\n");
@@ -53,7 +55,8 @@ static void test_status_of_a_slave(void **state)
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"holdover\","
                   "\"verdict\":\"no-quorum\",\"connected\":true,\"master\":\"time1\","
                   "\"offset_ns\":-5,\"bound_ns\":0,\"bound_asymmetry_ns\":0,"
-                   "\"frequency_ppb\":0.000,\"slew_left_ns\":0,\"uptime_s\":0,"
+                   "\"frequency_ppb\":0.000,\"slew_left_ns\":0,\"max_slew_ppm\":0.000,"
+                   "\"uptime_s\":0,"
                    "\"state_since_s\":0,\"correction_ns\":null,\"correction_age_s\":null,"
                    "\"round\":0,\"counted\":0,\"present\":0,\"clock\":\"emulated\","
                    "\"adjusts\":false,\"trace\":false}\n");
@@ -70,7 +73,8 @@ static void test_status_of_one_that_knows_nothing(void **state)
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"unsynchronised\","
                   "\"verdict\":\"none\",\"connected\":false,\"master\":null,"
                   "\"offset_ns\":null,\"bound_ns\":null,\"bound_asymmetry_ns\":null,"
-                   "\"frequency_ppb\":null,\"slew_left_ns\":0,\"uptime_s\":0,"
+                   "\"frequency_ppb\":null,\"slew_left_ns\":0,\"max_slew_ppm\":0.000,"
+                   "\"uptime_s\":0,"
                    "\"state_since_s\":0,\"correction_ns\":null,\"correction_age_s\":null,"
                    "\"round\":0,\"counted\":0,\"present\":0,\"clock\":\"kernel\","
                    "\"adjusts\":true,\"trace\":false}\n");

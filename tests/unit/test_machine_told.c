@@ -139,6 +139,23 @@ static void a_summary_tells_the_slew_under_way(void **state)
     group_free(&group);
 }
 
+static void a_summary_tells_the_limit_in_force(void **state)
+{
+    (void)state;
+    struct group group;
+
+    group_five(&group);
+    group_start_all(&group);
+    group_run(&group, 2 * NS_PER_S);
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(summary_of(&group, i).max_slew_ppm > 99999);
+    group_free(&group);
+    settled(&group);
+    for (unsigned i = 0; i < 2; i++)
+        group_assert_within(timestamp_round(summary_of(&group, i).max_slew_ppm), 500, 0);
+    group_free(&group);
+}
+
 static struct wire_frame correct(const struct probe *probe, uint32_t round)
 {
     struct wire_frame frame = {.type = WIRE_CORRECT};
@@ -217,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_newcomer_does_not_spread_the_counted),
         cmocka_unit_test(a_summary_tells_bounds_in_their_parts),
         cmocka_unit_test(a_summary_tells_the_slew_under_way),
+        cmocka_unit_test(a_summary_tells_the_limit_in_force),
         cmocka_unit_test(a_correction_is_told_with_its_delay),
         cmocka_unit_test(an_unknown_delay_is_not_told),
     };
