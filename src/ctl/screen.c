@@ -21,7 +21,7 @@
 #define CLOSING "\033[?25h\033[?1049l"
 
 static struct {
-    bool entered, has_keys;
+    bool entered, is_raw, has_keys;
     int signals;
     int last; /* signal that arrived */
     sigset_t before;
@@ -46,7 +46,8 @@ static int take_terminal(void)
     struct termios raw;
 
     screen.has_keys = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &screen.terminal) == 0;
-    if (screen.has_keys) {
+    screen.is_raw = screen.has_keys;
+    if (screen.is_raw) {
         raw = screen.terminal;
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
         raw.c_cc[VMIN] = 0;
@@ -60,7 +61,7 @@ static int take_terminal(void)
 static void give_terminal(void)
 {
     (void)put(CLOSING, strlen(CLOSING));
-    if (screen.has_keys)
+    if (screen.is_raw)
         (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &screen.terminal);
 }
 
@@ -138,11 +139,18 @@ int screen_draw(const char *text)
     return r;
 }
 
-/* Until somebody lets it go on. */
+/* Until somebody lets it go on.  Where no shell could, the kernel does not stop it: SIGSTOP would
+ * be for good. */
 static void stop(void)
 {
+    sigset_t set;
+
     give_terminal();
-    (void)raise(SIGSTOP);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTSTP);
+    (void)raise(SIGTSTP);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)take_terminal();
 }
 

@@ -74,11 +74,9 @@ static _Noreturn void child_run(int slave, const char *program, const char *cons
     _exit(127);
 }
 
-struct pty *pty_start(struct harness *harness, unsigned short columns, unsigned short rows,
-                      const char *const *environment, const char *const *words)
+static struct pty *start(struct harness *harness, struct winsize size, const char *program,
+                         const char *const *environment, const char *const *words)
 {
-    const struct winsize size = {.ws_col = columns, .ws_row = rows};
-    const char *program = ctl_program(harness);
     struct pty *pty = harness_alloc(sizeof *pty);
 
     pty->harness = harness;
@@ -97,6 +95,24 @@ struct pty *pty_start(struct harness *harness, unsigned short columns, unsigned 
     pty->part.release = pty_release;
     harness_adopt(harness, &pty->part);
     return pty;
+}
+
+struct pty *pty_start(struct harness *harness, unsigned short columns, unsigned short rows,
+                      const char *const *environment, const char *const *words)
+{
+    return start(harness, (struct winsize){.ws_col = columns, .ws_row = rows},
+                 ctl_program(harness), environment, words);
+}
+
+struct pty *pty_start_shell(struct harness *harness, const char *const *environment,
+                            const char *script, const char *const *words)
+{
+    const char *all[ARGUMENTS_MAX + 1] = {"-c", script, "sh", ctl_program(harness)};
+
+    for (size_t i = 0; i + 4 < ARGUMENTS_MAX && words[i]; i++)
+        all[i + 4] = words[i];
+    return start(harness, (struct winsize){.ws_col = 80, .ws_row = 24}, "/bin/sh", environment,
+                 all);
 }
 
 pid_t pty_pid(const struct pty *pty)

@@ -12,6 +12,9 @@ struct pty;
 /* words, environment ("NAME=value"): NULL at the end. */
 struct pty *pty_start(struct harness *harness, unsigned short columns, unsigned short rows,
                       const char *const *environment, const char *const *words);
+/* Of 80 x 24, by a shell that is given the program and its words as "$@". */
+struct pty *pty_start_shell(struct harness *harness, const char *const *environment,
+                            const char *script, const char *const *words);
 pid_t pty_pid(const struct pty *pty);
 /* All that was written so far; good until the next call. */
 const char *pty_output(struct pty *pty);

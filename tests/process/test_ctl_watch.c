@@ -187,18 +187,34 @@ static void test_signals(void **state)
 /* The terminal is its owner's while the program is stopped. */
 static void test_stopped(void **state)
 {
-    const int64_t deadline = harness_deadline(CTL_SECONDS);
+    struct fake *fake = fake_open(*state, "slave.sock");
+    struct pty *pty;
+
+    fake_answer(fake, ANSWER);
+    pty = pty_start_shell(*state, unicode, "set -m; \"$@\"; echo stopped; read -r line; fg",
+                          CTL_WORDS("-s", fake_path(fake), "watch", "--interval", FAST));
+    assert_true(pty_wait_text(pty, "now", CTL_SECONDS));
+    pty_type(pty, "\032");
+    assert_true(pty_wait_text(pty, CLOSE_SCREEN "stopped", CTL_SECONDS));
+    assert_int_equal(pty_terminal(pty).c_lflag & (ICANON | ECHO), ICANON | ECHO);
+    pty_mark(pty);
+    pty_type(pty, "\n");
+    assert_true(pty_wait_text(pty, OPEN_SCREEN, CTL_SECONDS));
+    assert_true(pty_wait_text(pty, "now", CTL_SECONDS));
+    pty_type(pty, "q");
+    expect_quiet_end(pty, 0);
+}
+
+/* As by "ssh -t": nobody is there who could let it go on. */
+static void test_not_stopped_for_good(void **state)
+{
     struct fake *fake;
     struct pty *pty = watch(*state, 80, 24, unicode, &fake);
 
     assert_true(pty_wait_text(pty, "now", CTL_SECONDS));
-    assert_int_equal(kill(pty_pid(pty), SIGTSTP), 0);
-    assert_true(pty_wait_text(pty, CLOSE_SCREEN, CTL_SECONDS));
-    while (!(pty_terminal(pty).c_lflag & ICANON))
-        assert_true(harness_wait(*state, deadline));
     pty_mark(pty);
-    assert_int_equal(kill(pty_pid(pty), SIGCONT), 0);
-    assert_true(pty_wait_text(pty, OPEN_SCREEN, CTL_SECONDS));
+    pty_type(pty, "\032");
+    assert_true(pty_wait_text(pty, CLOSE_SCREEN OPEN_SCREEN, CTL_SECONDS));
     assert_true(pty_wait_text(pty, "now", CTL_SECONDS));
     pty_type(pty, "q");
     expect_quiet_end(pty, 0);
@@ -285,6 +301,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_resized_at_once, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_signals, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_stopped, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_not_stopped_for_good, harness_setup,
+                                        harness_teardown),
         cmocka_unit_test_setup_teardown(test_daemon_restarts, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_no_terminal, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_json, harness_setup, harness_teardown),
