@@ -58,9 +58,10 @@ void chronicle_take(struct chronicle *chronicle, const struct note *note,
                     const struct reading *now);
 
 const struct chronicle_tally *chronicle_tally(const struct chronicle *chronicle);
-/* RAW time of the start, and since which the state is what it is. */
+/* RAW time of the start, and since which the state is this one: now, if no note told it yet. */
 int64_t chronicle_started(const struct chronicle *chronicle);
-int64_t chronicle_since(const struct chronicle *chronicle);
+int64_t chronicle_since(const struct chronicle *chronicle, enum sync_state state,
+                        const struct reading *now);
 /* The newest `most` at most, oldest first, into `rounds`; how many. */
 size_t chronicle_rounds(const struct chronicle *chronicle, struct chronicle_round *rounds,
                         size_t most);

@@ -6,6 +6,7 @@
 
 struct chronicle {
     int64_t started_raw_ns, since_raw_ns;
+    enum sync_state state; /* since then */
     bool corrected;
     int64_t correction_ns, corrected_raw_ns;
     struct chronicle_tally tally;
@@ -88,6 +89,7 @@ void chronicle_take(struct chronicle *chronicle, const struct note *note,
         break;
     case NOTE_STATE:
         chronicle->since_raw_ns = now->raw_ns;
+        chronicle->state = note->state;
         chronicle->tally.holdovers += note->state == SYNC_HOLDOVER;
         break;
     case NOTE_CLOCK_JUMPED:
@@ -109,9 +111,10 @@ int64_t chronicle_started(const struct chronicle *chronicle)
     return chronicle->started_raw_ns;
 }
 
-int64_t chronicle_since(const struct chronicle *chronicle)
+int64_t chronicle_since(const struct chronicle *chronicle, enum sync_state state,
+                        const struct reading *now)
 {
-    return chronicle->since_raw_ns;
+    return state == chronicle->state ? chronicle->since_raw_ns : now->raw_ns;
 }
 
 size_t chronicle_rounds(const struct chronicle *chronicle, struct chronicle_round *rounds,

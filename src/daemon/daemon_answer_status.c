@@ -27,7 +27,8 @@ static void add_clock(struct json_object *answer, const struct summary *summary)
     answer_real(answer, "max_slew_ppm", summary->max_slew_ppm);
 }
 
-static void add_history(struct json_object *answer, const struct daemon_control *control)
+static void add_history(struct json_object *answer, const struct summary *summary,
+                        const struct daemon_control *control)
 {
     const struct chronicle *chronicle = control->source.chronicle;
     int64_t correction_ns = 0, corrected_raw_ns = 0;
@@ -37,7 +38,7 @@ static void add_history(struct json_object *answer, const struct daemon_control 
     control->source.read(control->source.context, &now);
     answer_number(answer, "uptime_s", answer_seconds(now.raw_ns - chronicle_started(chronicle)));
     answer_number(answer, "state_since_s",
-                  answer_seconds(now.raw_ns - chronicle_since(chronicle)));
+                  answer_seconds(now.raw_ns - chronicle_since(chronicle, summary->state, &now)));
     answer_if(answer, "correction_ns", corrected, correction_ns);
     answer_if(answer, "correction_age_s", corrected,
               answer_seconds(now.raw_ns - corrected_raw_ns));
@@ -72,7 +73,7 @@ struct json_object *answer_status(void *context, const char *argument)
     answer_text(answer, "verdict", clock_verdict_name(summary.verdict));
     add_other_side(answer, &summary, control->master);
     add_clock(answer, &summary);
-    add_history(answer, control);
+    add_history(answer, &summary, control);
     add_round(answer, &summary, control);
     answer_text(answer, "clock", emulated ? "emulated" : "kernel");
     answer_bool(answer, "adjusts", source->adjusts(source->context));

@@ -45,7 +45,7 @@ static void test_nothing_happened(void **state)
 
     (void)state;
     assert_int_equal(chronicle_started(chronicle), START_RAW_NS);
-    assert_int_equal(chronicle_since(chronicle), START_RAW_NS);
+    assert_int_equal(chronicle_since(chronicle, SYNC_UNSYNCHRONISED, &now), START_RAW_NS);
     assert_int_equal(chronicle_rounds(chronicle, rounds, CHRONICLE_ROUNDS), 0);
     assert_false(chronicle_correction(chronicle, &correction_ns, &raw_ns));
     assert_int_equal(correction_ns, 1);
@@ -122,12 +122,17 @@ static void test_since_when(void **state)
 {
     (void)state;
     TAKE(.kind = NOTE_STATE, .state = SYNC_SYNCHRONISED);
-    assert_int_equal(chronicle_since(chronicle), START_RAW_NS + NS_PER_S);
+    assert_int_equal(chronicle_since(chronicle, SYNC_SYNCHRONISED, &now),
+                     START_RAW_NS + NS_PER_S);
     TAKE(.kind = NOTE_VERDICT);
-    assert_int_equal(chronicle_since(chronicle), START_RAW_NS + NS_PER_S);
+    assert_int_equal(chronicle_since(chronicle, SYNC_SYNCHRONISED, &now),
+                     START_RAW_NS + NS_PER_S);
     TAKE(.kind = NOTE_STATE, .state = SYNC_HOLDOVER);
     TAKE(.kind = NOTE_STATE, .state = SYNC_UNSYNCHRONISED);
-    assert_int_equal(chronicle_since(chronicle), START_RAW_NS + 4 * NS_PER_S);
+    assert_int_equal(chronicle_since(chronicle, SYNC_UNSYNCHRONISED, &now),
+                     START_RAW_NS + 4 * NS_PER_S);
+    now.raw_ns += NS_PER_S;
+    assert_int_equal(chronicle_since(chronicle, SYNC_HOLDOVER, &now), now.raw_ns);
     assert_int_equal(chronicle_tally(chronicle)->holdovers, 1);
     assert_int_equal(chronicle_started(chronicle), START_RAW_NS);
 }
