@@ -41,11 +41,24 @@ static const char *explain(const char *verdict)
     return verdict;
 }
 
+/* A clock that is counted, but not synchronised: a slave is not told why. */
+static const char *counted_in_vain(const struct json_object *answer)
+{
+    int64_t counted, quorum;
+
+    if (!field_number(answer, "quorum", &quorum))
+        return "the master is silent, or counts fewer clocks than its quorum";
+    return field_number(answer, "counted", &counted) && counted < quorum
+               ? "fewer clocks are counted than master.quorum asks for: nobody is corrected"
+               : "waits for the next round";
+}
+
 /* Why this clock is not synchronised; NULL: it is, or nobody knows. */
 static const char *reason(const struct json_object *answer, const char *state,
                           char buffer[FIELD_SIZE])
 {
     const bool holdover = strcmp(state, "holdover") == 0;
+    int64_t present, quorum;
     bool connected = true;
 
     if (!holdover && strcmp(state, "unsynchronised") != 0)
@@ -56,8 +69,13 @@ static const char *reason(const struct json_object *answer, const char *state,
                         : "no master has let this slave in";
     if (!field_text(answer, "verdict", buffer))
         return NULL;
+    if (strcmp(buffer, "counted") == 0)
+        return counted_in_vain(answer);
     if (strcmp(buffer, "none") != 0)
         return explain(buffer);
+    if (field_number(answer, "present", &present) && field_number(answer, "quorum", &quorum) &&
+        present < quorum)
+        return "fewer clocks are here than master.quorum asks for";
     return field_text(answer, "role", buffer) && strcmp(buffer, "master") == 0
                ? "no round has been decided yet"
                : "no correction has come yet";

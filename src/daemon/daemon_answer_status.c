@@ -54,6 +54,7 @@ static void add_round(struct json_object *answer, const struct summary *summary,
         return;
     answer_if(answer, "spread_ns", summary->counted > 0, summary->spread_ns);
     answer_number(answer, "interval_ns", control->config->master.interval_ns);
+    answer_number(answer, "quorum", control->config->master.quorum);
 }
 
 struct json_object *answer_status(void *context, const char *argument)

@@ -54,6 +54,26 @@ static void test_slave(void **state)
         "      Daemon: berkeleyd 1.2.3, started 27 h 46 min ago\n");
 }
 
+#define VAIN "{\"state\":\"holdover\",\"verdict\":\"counted\",\"counted\":"
+
+/* It is not for being counted. */
+static void test_no_quorum(void **state)
+{
+    assert_non_null(strstr(told(*state, "status", VAIN "2,\"quorum\":4}"),
+                           "State: holdover: fewer clocks are counted than master.quorum asks for: "
+                           "nobody is corrected\n"));
+    assert_non_null(strstr(told(*state, "status", VAIN "4,\"quorum\":4}"),
+                           "State: holdover: waits for the next round\n"));
+    assert_non_null(strstr(told(*state, "status",
+                                "{\"state\":\"unsynchronised\",\"verdict\":\"none\","
+                                "\"role\":\"master\",\"present\":2,\"quorum\":4}"),
+                           "State: unsynchronised: fewer clocks are here than master.quorum asks "
+                           "for\n"));
+    assert_non_null(strstr(told(*state, "status", VAIN "4}"),
+                           "State: holdover: the master is silent, or counts fewer clocks than its "
+                           "quorum\n"));
+}
+
 static void test_far(void **state)
 {
     const char *text = told(*state, "status",
@@ -346,6 +366,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_slave, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_no_quorum, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_far, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_master, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_trouble, harness_setup, harness_teardown),

@@ -28,6 +28,7 @@ static void test_status_of_a_master(void **state)
     ANSWERS_NOTE(.kind = NOTE_ROUND, .verdict = VERDICT_COUNTED, .correction_ns = -4000);
     answers.now.raw_ns += 59 * NS_PER_S;
     answers.configured_trace = true;
+    answers.config.master.quorum = 4;
     answers_expect(true, "status\n",
                   "{\"role\":\"master\",\"name\":\"node1\",\"group\":\"lab\","
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"synchronised\","
@@ -37,6 +38,7 @@ static void test_status_of_a_master(void **state)
                    "\"uptime_s\":61,\"state_since_s\":60,"
                    "\"correction_ns\":-4000,\"correction_age_s\":59,\"round\":4294967295,"
                    "\"counted\":11,\"present\":12,\"spread_ns\":820,\"interval_ns\":2000000000,"
+                   "\"quorum\":4,"
                    "\"clock\":\"kernel\",\"adjusts\":true,\"trace\":true}\n");
 }
 
