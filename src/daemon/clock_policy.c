@@ -271,12 +271,20 @@ static int note_first(struct clock_policy *policy)
 
 int clock_policy_adjust(struct clock_policy *policy, struct timex *timex, const char **why)
 {
+    const bool stepped = policy->stepped, set_forward = policy->set_forward;
     int r = note_first(policy);
 
     *why = NULL;
     if (r >= 0 && timex->modes != 0 && timex->modes != ADJ_OFFSET_SS_READ)
         r = allow(policy, timex, why);
-    return r < 0 ? r : adjust(policy, timex);
+    if (r < 0)
+        return r;
+    r = adjust(policy, timex);
+    if (r < 0) { /* a step that the kernel did not make was none */
+        policy->stepped = stepped;
+        policy->set_forward = set_forward;
+    }
+    return r;
 }
 
 int clock_policy_permit(struct clock_policy *policy, int64_t step_ns)

@@ -211,6 +211,29 @@ static void steps_once_as_permitted(void **state)
     }
 }
 
+static int kernel_without_steps(void *context, struct timex *timex)
+{
+    return timex->modes & ADJ_SETOFFSET ? -EINVAL : virtual_adjust(context, timex);
+}
+
+static void a_step_that_failed_was_none(void **state)
+{
+    const int64_t step_ns = -10800 * NS_PER_S;
+    struct policed policed;
+
+    (void)state;
+    police(&policed, &usual_limits);
+    policed.port.adjust = kernel_without_steps;
+    assert_int_equal(call(&policed, step_call(NS_PER_S)), -EINVAL);
+    assert_int_equal(clock_policy_permit(&policed.policy, step_ns), 0);
+    assert_int_equal(call(&policed, step_call(step_ns)), -EINVAL);
+    policed.port.adjust = virtual_adjust;
+    assert_int_equal(call(&policed, step_call(NS_PER_S)), TIME_ERROR);
+    assert_int_equal(clock_policy_permit(&policed.policy, step_ns), 0);
+    assert_int_equal(call(&policed, step_call(step_ns)), TIME_ERROR);
+    assert_int_equal(clock_policy_permit(&policed.policy, step_ns), -EEXIST);
+}
+
 static void a_permit_runs_out(void **state)
 {
     const int64_t step_ns = -10800 * NS_PER_S;
@@ -481,6 +504,7 @@ int main(void)
         cmocka_unit_test(steps_forward_once_at_start),
         cmocka_unit_test(steps_beyond_the_threshold_once),
         cmocka_unit_test(steps_once_as_permitted),
+        cmocka_unit_test(a_step_that_failed_was_none),
         cmocka_unit_test(a_permit_runs_out),
         cmocka_unit_test(permits_are_refused),
         cmocka_unit_test(impossible_steps_are_refused),
