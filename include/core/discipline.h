@@ -165,7 +165,8 @@ int discipline_may_step(const struct discipline *discipline, const struct readin
                         int64_t *correction_ns);
 
 /* The next tick, and no later one, makes this step: all that is outstanding then, if that still is
- * what was confirmed.  0; the same errors; -ESTALE: it is not now. */
+ * what was confirmed.  0; the same errors; -ESTALE: it is not now.  Whatever the answer, what was
+ * confirmed before is not any more: 0 takes it back. */
 int discipline_allow_step(struct discipline *discipline, int64_t confirmed_ns,
                           const struct reading *now);
 

@@ -55,6 +55,7 @@ int discipline_allow_step(struct discipline *discipline, int64_t confirmed_ns,
     int64_t outstanding_ns;
     int r = discipline_may_step(discipline, now, &outstanding_ns);
 
+    discipline->confirmed_ns = 0;
     if (r < 0)
         return r;
     if (!discipline_step_confirmed(confirmed_ns, outstanding_ns))

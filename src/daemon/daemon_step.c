@@ -28,6 +28,9 @@ int daemon_step(struct daemon *daemon, int64_t confirmed_ns, int64_t *stepped_ns
     daemon_look(daemon);
     /* What was made of it shows in the next look. */
     daemon_look(daemon);
+    /* No tick came: who is told so shall not see it stepped by a later one. */
+    if (daemon->step_error == -ECANCELED)
+        (void)daemon->role->allow_step(daemon->machine, 0, &now);
     if (daemon->step_error < 0)
         return daemon->step_error;
     *stepped_ns = daemon->stepped_ns;

@@ -355,6 +355,21 @@ static void only_what_was_confirmed_is_stepped(void **state)
     discipline_free(discipline);
 }
 
+static void what_was_confirmed_can_be_taken_back(void **state)
+{
+    (void)state;
+    struct discipline *discipline = fresh();
+    struct clock_status status = {.now = {.raw_ns = NS_PER_S}};
+    struct discipline_outcome outcome;
+
+    follow(discipline, HOURS_NS, false);
+    assert_int_equal(ask(discipline, HOURS_NS), 0);
+    assert_int_equal(ask(discipline, 0), -ESTALE);
+    discipline_tick(discipline, &status, &outcome);
+    assert_false(outcome.events & DISCIPLINE_STEP);
+    discipline_free(discipline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +387,7 @@ int main(void)
         cmocka_unit_test(nothing_is_stepped_that_is_only_observed),
         cmocka_unit_test(nothing_is_stepped_that_is_not_worth_it),
         cmocka_unit_test(only_what_was_confirmed_is_stepped),
+        cmocka_unit_test(what_was_confirmed_can_be_taken_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
