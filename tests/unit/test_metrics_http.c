@@ -285,8 +285,8 @@ static void test_addresses(void **state)
     (void)state;
     assert_int_equal(metrics_http_listen(http, "127.0.0.1", port), -EADDRINUSE);
     assert_int_equal(metrics_http_listen(http, "localhost", port), -EINVAL);
-    assert_int_equal(metrics_http_listen(http, "192.0.2.1", port), -EADDRNOTAVAIL);
-    for (unsigned i = 1; i < METRICS_HTTP_LISTEN_MAX; i++)
+    assert_int_equal(metrics_http_listen(http, "192.0.2.1", port), 0); /* it may come yet */
+    for (unsigned i = 2; i < METRICS_HTTP_LISTEN_MAX; i++)
         assert_int_equal(metrics_http_listen(http, "127.0.0.1", free_port()), 0);
     assert_int_equal(metrics_http_listen(http, "127.0.0.1", free_port()), -ENOBUFS);
 }
