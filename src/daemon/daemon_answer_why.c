@@ -132,6 +132,8 @@ const char *answer_why(const struct clock_view *view)
     case VERDICT_NO_QUORUM:
         return "the clocks disagree and no majority is near each other; nobody is corrected";
     default:
-        return "is not measured yet";
+        return view->gate_ns > 0 ? "is not measured yet"
+                                 : "is not judged yet: the group has no time so far, as too few "
+                                   "clocks are measured well enough";
     }
 }

@@ -161,7 +161,9 @@ static void test_why_it_is_excluded(void **state)
 static void test_why_it_is_not_in_yet(void **state)
 {
     (void)state;
-    WHY("is not measured yet", .verdict = VERDICT_NONE);
+    WHY("is not measured yet", GATES, .verdict = VERDICT_NONE);
+    WHY("is not judged yet: the group has no time so far, as too few clocks are measured well "
+        "enough", .verdict = VERDICT_NONE);
     WHY("is new and 3.2 ms from the group; counted once it is within 41 µs", GATES,
         .verdict = VERDICT_NEWCOMER, .offset_ns = 3200000, .rate_ppb = 100);
     WHY("is new, 3.2 ms from the group and runs 390 ppm faster than it; counted once it is within "
