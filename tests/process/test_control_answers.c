@@ -138,6 +138,25 @@ static int64_t ask_number(struct harness *harness, size_t n, const char *questio
     return value;
 }
 
+/* The clocks, once all were measured in the last round, as a busy machine may delay any. */
+static struct json_object *ask_clocks(struct harness *harness)
+{
+    int64_t deadline = harness_deadline(SECONDS);
+    struct json_object *answer;
+    size_t measured;
+
+    for (;;) {
+        answer = ask(harness, 0, "clocks");
+        measured = 0;
+        for (size_t i = 0; i < json_object_array_length(get(answer, "clocks")); i++)
+            measured += get(json_object_array_get_idx(get(answer, "clocks"), i), "sd_ns") != NULL;
+        if (measured == NODES)
+            return answer;
+        (void)json_object_put(answer);
+        assert_true(harness_wait(harness, deadline));
+    }
+}
+
 static void wait_rounds(struct harness *harness, size_t n, int64_t more)
 {
     int64_t deadline = harness_deadline(SECONDS);
@@ -193,7 +212,7 @@ static void test_clocks(void **state)
     start_group(*state);
     /* Both have been measured and have reported by then. */
     wait_rounds(*state, 0, 4);
-    answer = ask(*state, 0, "clocks");
+    answer = ask_clocks(*state);
     list = get(answer, "clocks");
     assert_string_equal(text(answer, "role"), "master");
     assert_string_equal(text(answer, "name"), "time1");
@@ -216,6 +235,7 @@ static void test_clocks(void **state)
 
 /* --- rounds --- */
 
+/* A busy machine may delay any answer, and a slave that did not answer gets no correction. */
 static void expect_order(struct json_object *list, size_t length, bool master)
 {
     struct json_object *before = NULL;
@@ -225,17 +245,20 @@ static void expect_order(struct json_object *list, size_t length, bool master)
         struct json_object *round = json_object_array_get_idx(list, i);
 
         if (before) {
-            assert_int_equal(number(round, "round"), number(before, "round") + 1);
+            if (master)
+                assert_int_equal(number(round, "round"), number(before, "round") + 1);
+            else
+                assert_true(number(round, "round") > number(before, "round"));
             assert_true(number(round, "time_ns") > number(before, "time_ns"));
         }
-        assert_int_equal(number(round, "present"), NODES);
+        assert_in_range(number(round, "present"), 1, NODES);
         assert_in_range(number(round, "counted"), 1, NODES);
         assert_true(number(round, "bound_ns") > 0);
         assert_int_equal(json_object_object_get_ex(round, "spread_ns", NULL), master);
         if (master) {
             assert_int_equal(number(round, "excluded"), 0);
             assert_true(number(round, "spread_ns") > 0);
-            assert_in_range(number(round, "duration_ns"), 1, INT64_C(1000000000));
+            assert_in_range(number(round, "duration_ns"), 1, SECONDS * INT64_C(1000000000));
         }
         before = round;
     }

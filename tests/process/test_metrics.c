@@ -38,7 +38,8 @@ static const char *listening(uint16_t port)
     static char text[128];
 
     (void)snprintf(text, sizeof text,
-                   "metrics: { listen = [\"127.0.0.1\", \"::1\"]; port = %u; };\n", (unsigned)port);
+                   "metrics: { listen = [\"127.0.0.1\", \"127.0.0.2\", \"::1\"]; port = %u; };\n",
+                   (unsigned)port);
     return text;
 }
 
@@ -62,12 +63,13 @@ static void fetch(struct harness *harness, uint16_t port)
     tcp_close(tcp);
 }
 
-static void fetch_ipv6(uint16_t port)
+/* At the second address. */
+static void fetch_second(uint16_t port)
 {
-    const struct sockaddr_in6 address = {.sin6_family = AF_INET6,
-                                         .sin6_port = htons(port),
-                                         .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(port),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     size_t length = 0;
     ssize_t n;
 
@@ -135,8 +137,9 @@ static void test_group(void **state)
 
     master = start(*state, "--master", "time1", port, listening(of_master));
     slave = start(*state, "--slave", "node1", port, listening(of_slave));
-    assert_true(process_wait_line(master, "Metrics are at http://\\[::1\\]:[0-9]+/metrics\\.$",
-                                  SECONDS));
+    assert_true(process_wait_line(master, "Metrics are at http://\\[::1\\]:[0-9]+/metrics\\.$|"
+                                          "Cannot listen on ::1 ",
+                                  SECONDS)); /* a machine may do without IPv6 */
     assert_true(process_wait_line(slave, "Synchronised", SECONDS));
     assert_true(wait_value(*state, of_master, "berkeley_clock_weight_ratio{clock=\"node1\"}",
                            "0.5"));
@@ -148,7 +151,7 @@ static void test_group(void **state)
     assert_true(number("berkeley_frames_received_total") > 1);
     assert_true(number("berkeley_start_time_seconds") > 1.6e9);
     assert_int_equal((int)number("berkeley_slaves"), 1);
-    fetch_ipv6(of_slave);
+    fetch_second(of_slave);
     expect_valid(body());
     expect_promtool(*state, body());
     assert_int_equal((int)number("berkeley_state{state=\"synchronised\"}"), 1);
@@ -204,7 +207,7 @@ static void test_port_taken(void **state)
     assert_true(process_wait_line(master, "started as master", SECONDS));
     assert_int_equal(process_count_lines(master, "Cannot listen on 127\\.0\\.0\\.1 port [0-9]+ for "
                                                  "metrics: Address already in use\\. .*kept"), 1);
-    fetch_ipv6(metrics);
+    fetch_second(metrics);
     expect_valid(body());
     assert_int_equal(process_stop(master), 0);
     tcp_close(taken);
