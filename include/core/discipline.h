@@ -183,7 +183,10 @@ enum sync_state discipline_state(const struct discipline *discipline);
  * known.  The part that path asymmetry may hide is included. */
 int64_t discipline_bound(const struct discipline *discipline, const struct reading *now);
 
-/* The part of it that path asymmetry may hide; 0 while nothing is known. */
+/* What is still to be corrected; 0 while nothing is known. */
+int64_t discipline_left(const struct discipline *discipline, const struct reading *now);
+
+/* The part of the bound that path asymmetry may hide; 0 while nothing is known. */
 int64_t discipline_asymmetry(const struct discipline *discipline);
 
 /* What the bound will be at most late_ns (>= 0) after now if neither the group nor the daemon

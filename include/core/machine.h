@@ -188,7 +188,8 @@ enum refusal refusal_from_faults(unsigned faults);
 
 /* The summary both roles can give of themselves, for STATUS= and the tools. */
 struct summary {
-    int64_t outstanding_ns; /* what this clock still has to correct */
+    int64_t offset_ns;      /* now: how far this clock is ahead; 0 while nothing is known */
+    int64_t outstanding_ns; /* what this clock still had to correct at the last tick */
     int64_t slew_left_ns;   /* of it: told to the kernel at the last tick, which delivers it */
     double max_slew_ppm;    /* how fast it is slewed at most now */
     int64_t bound_ns;       /* INT64_MAX: unknown */

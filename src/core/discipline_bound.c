@@ -79,6 +79,11 @@ int64_t discipline_outstanding(const struct discipline *discipline, const struct
     return discipline_outstanding_to(&discipline->target.map, now);
 }
 
+int64_t discipline_left(const struct discipline *discipline, const struct reading *now)
+{
+    return discipline->has_target ? discipline_outstanding(discipline, now) : 0;
+}
+
 int64_t discipline_bound(const struct discipline *discipline, const struct reading *now)
 {
     if (!discipline->has_target)

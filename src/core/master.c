@@ -156,6 +156,7 @@ int64_t master_wake_at(const struct master *master)
 void master_summary(const struct master *master, const struct reading *now, struct summary *summary)
 {
     *summary = (struct summary){.state = discipline_state(master->discipline),
+                                .offset_ns = -discipline_left(master->discipline, now),
                                 .outstanding_ns = master->outstanding_ns,
                                 .slew_left_ns = timestamp_clamp(
                                     discipline_slew_left(master->discipline),

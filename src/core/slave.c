@@ -427,6 +427,7 @@ void slave_handle(struct slave *slave, const struct event *event, struct actions
 void slave_summary(const struct slave *slave, const struct reading *now, struct summary *summary)
 {
     *summary = (struct summary){.state = discipline_state(slave->discipline),
+                                .offset_ns = -discipline_left(slave->discipline, now),
                                 .outstanding_ns = slave->outstanding_ns,
                                 .slew_left_ns = timestamp_clamp(
                                     discipline_slew_left(slave->discipline),

@@ -19,7 +19,7 @@ static void add_clock(struct json_object *answer, const struct summary *summary)
 {
     const bool known = summary->bound_ns != INT64_MAX;
 
-    answer_if(answer, "offset_ns", known, -summary->outstanding_ns);
+    answer_if(answer, "offset_ns", known, summary->offset_ns);
     answer_if(answer, "bound_ns", known, summary->bound_ns);
     answer_if(answer, "bound_asymmetry_ns", known, summary->asymmetry_ns);
     answer_real(answer, "frequency_ppb", summary->freq_ppb);

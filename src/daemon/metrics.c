@@ -37,8 +37,7 @@ static bool take_start(const struct metrics_input *input, struct metrics_number 
 
 static bool take_offset(const struct metrics_input *input, struct metrics_number *number)
 {
-    return take_time(input->summary->bound_ns != INT64_MAX, -input->summary->outstanding_ns,
-                     number);
+    return take_time(input->summary->bound_ns != INT64_MAX, input->summary->offset_ns, number);
 }
 
 static bool take_bound(const struct metrics_input *input, struct metrics_number *number)

@@ -146,6 +146,7 @@ static void check_summary(const struct probe *probe, const struct summary *summa
     assert_true(summary->state <= SYNC_HOLDOVER);
     assert_true(summary->bound_ns >= 0);
     assert_true(summary->late_bound_ns >= summary->bound_ns || summary->bound_ns == INT64_MAX);
+    assert_true(timestamp_abs(summary->offset_ns) <= summary->bound_ns);
     assert_true(summary->asymmetry_ns >= 0);
     assert_true(summary->spread_ns >= 0);
     assert_true(timestamp_abs(summary->slew_left_ns) <= timestamp_abs(summary->outstanding_ns));

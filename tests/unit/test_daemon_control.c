@@ -9,7 +9,7 @@
 static void test_status_of_a_master(void **state)
 {
     (void)state;
-    answers.summary = (struct summary){.outstanding_ns = -3100,
+    answers.summary = (struct summary){.offset_ns = 3100,
                                .slew_left_ns = -2000,
                                .max_slew_ppm = 250,
                                .bound_ns = 41000,
@@ -45,7 +45,7 @@ static void test_status_of_a_master(void **state)
 static void test_status_of_a_slave(void **state)
 {
     (void)state;
-    answers.summary = (struct summary){.outstanding_ns = 5,
+    answers.summary = (struct summary){.offset_ns = -5,
                                .state = SYNC_HOLDOVER,
                                .verdict = VERDICT_NO_QUORUM,
                                .connected = true,
@@ -69,7 +69,7 @@ static void test_status_of_one_that_knows_nothing(void **state)
 {
     (void)state;
     answers.summary = (struct summary){
-        .outstanding_ns = 7, .bound_ns = INT64_MAX, .freq_ppb = NAN, .name = "time1"};
+        .offset_ns = 7, .bound_ns = INT64_MAX, .freq_ppb = NAN, .name = "time1"};
     answers_expect(false, "status\n",
                   "{\"role\":\"slave\",\"name\":\"node1\",\"group\":\"lab\","
                   "\"version\":\"" BERKELEY_VERSION "\",\"state\":\"unsynchronised\","

@@ -207,6 +207,26 @@ static void a_correction_is_told_with_its_delay(void **state)
     probe_free(&probe);
 }
 
+/* What a CORRECT says is known at once, not with the next tick. */
+static void an_offset_is_told_as_it_is_now(void **state)
+{
+    (void)state;
+    struct wire_frame frame;
+    struct summary summary;
+    struct probe probe;
+
+    welcomed(&probe);
+    slave_summary(probe.slave, &probe.now, &summary);
+    assert_int_equal(summary.offset_ns, 0);
+    frame = correct(&probe, 1);
+    frame.correct.map.total_ns -= 3 * NS_PER_S;
+    (void)told_of(&probe, frame);
+    slave_summary(probe.slave, &probe.now, &summary);
+    group_assert_within(summary.offset_ns, 3 * NS_PER_S, NEAR_NS);
+    assert_true(summary.offset_ns <= summary.bound_ns);
+    probe_free(&probe);
+}
+
 static void an_unknown_delay_is_not_told(void **state)
 {
     (void)state;
@@ -236,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_summary_tells_the_slew_under_way),
         cmocka_unit_test(a_summary_tells_the_limit_in_force),
         cmocka_unit_test(a_correction_is_told_with_its_delay),
+        cmocka_unit_test(an_offset_is_told_as_it_is_now),
         cmocka_unit_test(an_unknown_delay_is_not_told),
     };
 

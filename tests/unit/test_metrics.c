@@ -105,7 +105,7 @@ static void test_a_master(void **state)
     input.start_ns = INT64_C(1700000000123456789);
     input.corrected = true;
     input.correction_ns = -20;
-    summary = (struct summary){.outstanding_ns = 3100,
+    summary = (struct summary){.offset_ns = -3100,
                                .slew_left_ns = -1,
                                .bound_ns = INT64_C(1000000000),
                                .asymmetry_ns = 41000,
@@ -164,7 +164,7 @@ static void test_nothing_known(void **state)
 {
     (void)state;
     input.master = true;
-    summary.outstanding_ns = 7;
+    summary.offset_ns = -7;
     summary.freq_ppb = NAN;
     tell();
     expect_absent("berkeley_offset_seconds");
