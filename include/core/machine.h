@@ -68,7 +68,8 @@ enum note_kind {
     NOTE_PEER_REFUSED,    /* both: address, name if known, reason (enum bye_reason) */
     NOTE_FRAME_REFUSED,   /* both: name/address, reason (enum refusal), count so far */
     NOTE_GROUP_FORMED,    /* master: counted, present, offset_ns = spread at start */
-    NOTE_QUORUM_LOST,     /* master: counted, present; state = 1: at a cold start */
+    NOTE_QUORUM_LOST,     /* master: counted, present; state = 1: at a cold start, 2: fewer than
+                           * the quorum, count, for some rounds */
     NOTE_QUORUM_BACK,     /* master: counted, present */
     NOTE_CLOCK_EXCLUDED,  /* master: name, verdict, offset_ns, freq_ppb, limit_ns */
     NOTE_CLOCK_IN,        /* master: name, offset_ns: counted from now on */

@@ -79,7 +79,7 @@ static void forget_group(struct master *master)
 {
     master->formed = false;
     master->forming_rounds = 0;
-    master->disputed_rounds = 0;
+    master->disputed_rounds = master->short_rounds = 0;
     master->own = (struct standing){0};
     for (size_t i = 0; i < master->peer_count; i++) {
         if (!master->peers[i].up)

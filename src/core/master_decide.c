@@ -9,6 +9,7 @@
 #define COMING_NS (1250 * NS_PER_MS) /* longer than from one tick to the next */
 #define NOISY_GATES 2.0      /* sd of a rate that says nothing of the group's */
 #define NOISY_SHARE 16       /* a link that much noisier than most is not the group's */
+#define SHORT_ROUNDS 4       /* with fewer clocks than the quorum, before that is said */
 #define DISPUTE_ROUNDS 4     /* without a majority: then the group forms afresh */
 
 /* A clock that jumped is out.  But if most of those that are in did so at once, it
@@ -221,6 +222,20 @@ static void refine_rate(struct master *master, const struct ballot *ballot)
                                  .freq_ppb = sum_ppb / founders};
 }
 
+/* Said once it lasts: a daemon that is started anew is back within this. */
+static void note_shortage(struct master *master, unsigned members, struct actions *actions)
+{
+    struct note *note;
+
+    if (members >= master->config.quorum || master->short_rounds > SHORT_ROUNDS)
+        return;
+    if (++master->short_rounds <= SHORT_ROUNDS)
+        return;
+    note = master_note_group(master, NOTE_QUORUM_LOST, actions);
+    note->state = 2;
+    note->count = master->config.quorum;
+}
+
 /* Too few who agree to speak for the group: its time goes on as it went. */
 static void carry_on(struct master *master, struct ballot *ballot, const struct average *average,
                      bool early, struct actions *actions)
@@ -268,15 +283,17 @@ static void convene(struct master *master, struct ballot *ballot, struct actions
     if (r == 0 && !early) {
         master_adopt(master, ballot, &average);
         master->settled = true;
-        if (master->disputed_rounds > 0)
+        if (master->disputed_rounds > 0 || master->short_rounds > SHORT_ROUNDS)
             master_note_group(master, NOTE_QUORUM_BACK, actions);
-        master->disputed_rounds = 0;
+        master->disputed_rounds = master->short_rounds = 0;
         settle(master, ballot, actions);
     } else if (!early && average.voters >= master->config.quorum &&
                2 * average.members <= average.voters - average.noisy) {
         dispute(master, ballot, actions);
     } else {
         carry_on(master, ballot, &average, early, actions);
+        if (!early)
+            note_shortage(master, average.members, actions);
     }
     master->quorum = r == 0 || early;
 }

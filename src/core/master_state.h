@@ -141,6 +141,7 @@ struct master {
     unsigned quiet_rounds;     /* since the last slave joined */
     bool torn;                 /* said that no group can be formed of these clocks */
     unsigned disputed_rounds;  /* in a row without a majority */
+    unsigned short_rounds;     /* in a row with fewer clocks than the quorum */
     bool quorum;               /* the last round had one */
     unsigned counted, present;
     double mean_delay_ns;      /* of the counted clocks, the master's 0 included */

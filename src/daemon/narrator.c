@@ -269,7 +269,7 @@ static const char *course(const struct summary *summary, char text[NARRATOR_STAT
         snprintf(text, NARRATOR_STATUS_SIZE, "%s%s: offset %s, bound %s",
                  sync_state_name(summary->state),
                  summary->verdict == VERDICT_OBSERVER ? ", observing only" : "",
-                 ST(-summary->outstanding_ns), T(summary->bound_ns));
+                 ST(summary->offset_ns), T(summary->bound_ns));
     return text;
 }
 

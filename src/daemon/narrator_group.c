@@ -38,7 +38,12 @@ static void tell_quorum_lost(const struct note *note)
 {
     struct journal_fields fields = narrator_fields(note, MESSAGE_QUORUM_LOST);
 
-    if (note->state)
+    if (note->state == 2)
+        journal_say(LOG_WARNING, &fields,
+                    "Too few clocks: %u of %u can be counted, master.quorum asks for %u. Nobody is "
+                    "corrected until there are more; those that were synchronised are in holdover.",
+                    note->counted, note->present, note->count);
+    else if (note->state)
         journal_say(LOG_WARNING, &fields,
                     "No group yet: of %u clocks only %u are within 10 s of their median, no "
                     "majority. Nobody is corrected: set the clocks that are wrong, or name one "
@@ -71,7 +76,7 @@ void narrator_tell_group(const struct note *note)
     case NOTE_QUORUM_BACK:
         fields = narrator_fields(note, MESSAGE_QUORUM_BACK);
         journal_say(LOG_NOTICE, &fields,
-                    "The clocks agree again: %u of %u are counted, and all are corrected.",
+                    "Enough clocks agree again: %u of %u are counted, and all are corrected.",
                     note->counted, note->present);
         break;
     case NOTE_ROUND:

@@ -322,6 +322,36 @@ static void a_liar_who_breaks_the_quorum_does_not_move_it_either(void **state)
     group_free(&group);
 }
 
+/* Nobody is wrong, but too few are there: said once, and that they are back. */
+static void a_shortage_is_said(void **state)
+{
+    (void)state;
+    struct group group;
+    const struct note *note;
+    int64_t start_ns;
+
+    group_init(&group, 3);
+    group.config.quorum = 3;
+    group_start_all(&group);
+    group_run(&group, 2 * MINUTE_NS);
+    start_ns = group.now_ns;
+    group_kill(&group, 2);
+    group_run(&group, 2 * group.config.interval_ns);
+    assert_int_equal(group_notes(&group, 0, NOTE_QUORUM_LOST, NULL, start_ns), 0);
+    group_run(&group, MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_QUORUM_LOST, NULL, start_ns), 1);
+    note = group_note(&group, 0, NOTE_QUORUM_LOST, NULL);
+    assert_int_equal(note->state, 2);
+    assert_int_equal(note->count, 3);
+    assert_int_equal(note->present, 2);
+    assert_int_equal(note->counted, 2);
+    group_start(&group, 2);
+    group_run(&group, 2 * MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_QUORUM_LOST, NULL, start_ns), 1);
+    assert_int_equal(group_notes(&group, 0, NOTE_QUORUM_BACK, NULL, start_ns), 1);
+    group_free(&group);
+}
+
 /* A dispute that ends by itself within the four rounds leaves no trace. */
 static void a_dispute_may_end_by_itself(void **state)
 {
@@ -396,6 +426,7 @@ int main(void)
         cmocka_unit_test(two_that_disagree_hold_and_form_afresh),
         cmocka_unit_test(three_that_disagree_hold_and_form_afresh),
         cmocka_unit_test(a_liar_who_breaks_the_quorum_does_not_move_it_either),
+        cmocka_unit_test(a_shortage_is_said),
         cmocka_unit_test(a_dispute_may_end_by_itself),
         cmocka_unit_test(cold_clocks_are_averaged),
         cmocka_unit_test(an_hour_between_two_is_too_far_to_start),

@@ -171,6 +171,10 @@ static void test_a_lost_quorum(void **state)
          "No group yet: of 3 clocks only 1 are within 10 s of their median, no majority. Nobody is "
          "corrected: set the clocks that are wrong, or name one that is right in "
          "master.references.");
+    tell((struct note){.kind = NOTE_QUORUM_LOST, .state = 2, .counted = 1, .present = 2, .count = 3},
+         MESSAGE_QUORUM_LOST,
+         "Too few clocks: 1 of 2 can be counted, master.quorum asks for 3. Nobody is corrected until "
+         "there are more; those that were synchronised are in holdover.");
     tell((struct note){.kind = NOTE_QUORUM_LOST, .counted = 2, .present = 5}, MESSAGE_QUORUM_LOST,
          "The clocks disagree: only 2 of 5 are near each other, no majority. Nobody is corrected; "
          "if it stays so for 4 rounds, all start afresh.");
