@@ -68,8 +68,10 @@ other_master := slave
 other_slave := master
 order_master := Before
 order_slave := After
+exclude_master := Conflicts=berkeley-slave.service
 fill = sed -e 's|@bindir@|$(bindir)|; s|@sbindir@|$(sbindir)|; s|@role@|$(role)|g' \
-	-e 's|@other@|$(other_$(role))|g; s|@order@|$(order_$(role))|'
+	-e 's|@other@|$(other_$(role))|g; s|@order@|$(order_$(role))|' \
+	-e '$(if $(exclude_$(role)),s|@exclude@|$(exclude_$(role))|,/@exclude@/d)'
 
 define put
 install -D -m $(1) $(call source,$(2)) $(call destination,$(2))
