@@ -66,16 +66,16 @@ static bool runs_off(const struct clock_view *view)
 static const char *newcomer(const struct clock_view *view)
 {
     if (view->measured && is_away(view) && runs_off(view))
-        return say("is new, %s from the group and runs %s %s than it; counted once it is within "
-                   "%s and %s", T(distance(view)), RATE(view->rate_ppb), pace(view),
-                   T(view->gate_ns), RATE(view->gate_ppb));
+        return say("is brought in from %s away and runs %s %s; counts once within %s and %s",
+                   T(distance(view)), RATE(view->rate_ppb), pace(view), T(view->gate_ns),
+                   RATE(view->gate_ppb));
     if (view->measured && is_away(view))
-        return say("is new and %s from the group; counted once it is within %s", T(distance(view)),
+        return say("is brought in from %s away; counts once within %s", T(distance(view)),
                    T(view->gate_ns));
     if (view->measured && runs_off(view))
-        return say("is new and runs %s %s than the group; counted once that is within %s",
+        return say("runs %s %s than the group; counts once that is within %s",
                    RATE(view->rate_ppb), pace(view), RATE(view->gate_ppb));
-    return "is new; counted once it is measured well enough";
+    return "is being measured; counts once that is exact enough";
 }
 
 static const char *noisy(const struct clock_view *view)

@@ -11,11 +11,13 @@ result() { # VERDICT NAME COMPLAINTS
 }
 
 passes() { # NAME CHECK ARGUMENT
+    [ $# = 3 ] || exit 1
     complaints=$("$2" "$3" 2>&1)
     if [ -z "$complaints" ]; then result ok "$1" ""; else result "not ok" "$1" "$complaints"; fi
 }
 
 refuses() { # NAME PATTERN CHECK ARGUMENT
+    [ $# = 4 ] || exit 1
     complaints=$("$3" "$4" 2>&1)
     if printf '%s\n' "$complaints" | grep -qE -- "$2"; then
         result ok "notices $1" ""

@@ -164,19 +164,19 @@ static void test_why_it_is_not_in_yet(void **state)
     WHY("is not measured yet", GATES, .verdict = VERDICT_NONE);
     WHY("is not judged yet: the group has no time so far, as too few clocks are measured well "
         "enough", .verdict = VERDICT_NONE);
-    WHY("is new and 3.2 ms from the group; counted once it is within 41 µs", GATES,
+    WHY("is brought in from 3.2 ms away; counts once within 41 µs", GATES,
         .verdict = VERDICT_NEWCOMER, .offset_ns = 3200000, .rate_ppb = 100);
-    WHY("is new, 3.2 ms from the group and runs 390 ppm faster than it; counted once it is within "
-        "41 µs and 100 ppb",
+    WHY("is brought in from 3.2 ms away and runs 390 ppm faster; counts once within 41 µs and "
+        "100 ppb",
         GATES, .verdict = VERDICT_NEWCOMER, .offset_ns = 3200000, .rate_ppb = 390220);
-    WHY("is new and runs 7.13 ppb slower than the group; counted once that is within 3.2 ppb",
+    WHY("runs 7.13 ppb slower than the group; counts once that is within 3.2 ppb",
         .measured = true, .gate_ns = 41000, .gate_ppb = 3.2, .verdict = VERDICT_NEWCOMER,
         .rate_ppb = -7.13);
-    WHY("is new and runs 200 ppb slower than the group; counted once that is within 100 ppb", GATES,
+    WHY("runs 200 ppb slower than the group; counts once that is within 100 ppb", GATES,
         .verdict = VERDICT_NEWCOMER, .rate_ppb = -200);
-    WHY("is new; counted once it is measured well enough", GATES, .verdict = VERDICT_NEWCOMER,
+    WHY("is being measured; counts once that is exact enough", GATES, .verdict = VERDICT_NEWCOMER,
         .offset_ns = 41000, .rate_ppb = 100);
-    WHY("is new; counted once it is measured well enough", .verdict = VERDICT_NEWCOMER);
+    WHY("is being measured; counts once that is exact enough", .verdict = VERDICT_NEWCOMER);
 }
 
 static void test_why_it_does_not_count(void **state)
