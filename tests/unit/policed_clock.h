@@ -96,4 +96,19 @@ static inline struct timex step_call(int64_t delta_ns)
     return timex;
 }
 
+static inline int policed_call(struct policed *policed, struct timex timex)
+{
+    return policed_adjust(policed, &timex);
+}
+
+static inline void policed_refuses(struct policed *policed, struct timex timex)
+{
+    struct timex_model before = policed->kernel.model;
+    unsigned objections = policed->objections;
+
+    assert_int_equal(policed_adjust(policed, &timex), -EPERM);
+    assert_int_equal(policed->objections, objections + 1);
+    assert_memory_equal(&policed->kernel.model, &before, sizeof before);
+}
+
 #endif
