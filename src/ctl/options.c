@@ -2,6 +2,8 @@
 #include "options.h"
 
 #include "daemon/duration.h"
+#include "daemon/journal_escape.h"
+#include "field.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -33,7 +35,7 @@ static const struct known {
 };
 
 #define KNOWN (sizeof table / sizeof table[0])
-#define LETTERS (2 * KNOWN + 4)
+#define LETTERS (2 * KNOWN + 5)
 
 void options_default(struct ctl_options *options)
 {
@@ -114,6 +116,7 @@ static void describe(const char *letters, bool before, struct option known[KNOWN
 
     if (before)
         shorts[used++] = '+';
+    shorts[used++] = ':'; /* tells the one that lacks its argument */
     for (size_t i = 0; i < KNOWN; i++) {
         if (!strchr(letters, table[i].letter))
             continue;
@@ -130,6 +133,17 @@ static void describe(const char *letters, bool before, struct option known[KNOWN
     shorts[used] = '\0';
 }
 
+static void complain(int letter, const char *word, const char *command)
+{
+    const char letters[] = {'-', (char)optopt, '\0'};
+    char shown[FIELD_SIZE];
+
+    journal_escape(strncmp(word, "--", 2) == 0 ? word : letters, shown, sizeof shown);
+    (void)fprintf(stderr, "berkeleyctl: %s %s; see berkeleyctl %s%s--help\n", shown,
+                  letter == ':' ? "needs an argument" : "is no option here", command ? command : "",
+                  command ? " " : "");
+}
+
 enum options_result options_take(int argc, char **argv, const char *letters, const char *command,
                                  struct ctl_options *options)
 {
@@ -138,16 +152,15 @@ enum options_result options_take(int argc, char **argv, const char *letters, con
     int letter;
 
     describe(letters, command == NULL, known, shorts);
-    optind = 0; /* getopt_long() starts afresh */
+    optind = opterr = 0; /* getopt_long() starts afresh, and we do the talking */
     while ((letter = getopt_long(argc, argv, shorts, known, NULL)) >= 0) {
         if (letter == 'h')
             return OPTIONS_HELP;
         if (letter == 'V')
             return OPTIONS_VERSION;
-        if (letter == '?')
-            (void)fprintf(stderr, "See berkeleyctl %s%s--help\n", command ? command : "",
-                          command ? " " : "");
-        if (letter == '?' || !take_one(letter, options))
+        if (letter == '?' || letter == ':')
+            complain(letter, argv[optind - 1], command);
+        if (letter == '?' || letter == ':' || !take_one(letter, options))
             return OPTIONS_WRONG;
     }
     return OPTIONS_TAKEN;

@@ -13,6 +13,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define RED "\033[1;31m"
@@ -105,6 +106,8 @@ static bool is_confirmed(FILE *out)
 {
     char line[16];
 
+    /* What was typed before the question is no answer to it. */
+    (void)tcflush(STDIN_FILENO, TCIFLUSH);
     (void)fputs("\nType yes to step: ", out);
     (void)fflush(out);
     return fgets(line, sizeof line, stdin) && strcmp(line, "yes\n") == 0;

@@ -223,6 +223,16 @@ static void test_rounds_asked_for(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         ctl_refuses(*state, 64, "^berkeleyctl: rounds: found \".*\"; allowed is 1 to 256$",
                     CTL_WORDS("-s", harness_directory(*state), "rounds", "--", wrong[i]));
+    ctl_refuses(*state, 64,
+                "^berkeleyctl: --wrong is no option here; see berkeleyctl rounds --help$",
+                CTL_WORDS("rounds", "--wrong"));
+    ctl_refuses(*state, 64, "^berkeleyctl: -x is no option here; see berkeleyctl --help$",
+                CTL_WORDS("-x", "rounds"));
+    ctl_refuses(*state, 64, "^berkeleyctl: -s needs an argument; see berkeleyctl rounds --help$",
+                CTL_WORDS("rounds", "-s"));
+    ctl_refuses(*state, 64,
+                "^berkeleyctl: --json=5 is no option here; see berkeleyctl rounds --help$",
+                CTL_WORDS("rounds", "--json=5"));
 }
 
 static void test_now(void **state)
