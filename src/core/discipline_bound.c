@@ -48,12 +48,17 @@ int64_t discipline_asymmetry(const struct discipline *discipline)
     return most_ns >= 0 && asymmetry_ns > most_ns ? most_ns : asymmetry_ns;
 }
 
-/* bound = |outstanding| + scatter + asymmetry + 5 sd */
-static int64_t bound_of(const struct discipline *discipline, double outstanding_ns, double sd_ns)
+/* bound = |outstanding| + scatter + asymmetry + 5 sd; what is outstanding may have more digits
+ * than a double. */
+static int64_t bound_of(const struct discipline *discipline, int64_t outstanding_ns, double sd_ns)
 {
-    return timestamp_round(outstanding_ns + (double)discipline->target.scatter_ns +
-                           (double)discipline_asymmetry(discipline) +
-                           DISCIPLINE_BOUND_SD * sd_ns);
+    int64_t rest_ns = timestamp_round((double)discipline->target.scatter_ns +
+                                      (double)discipline_asymmetry(discipline) +
+                                      DISCIPLINE_BOUND_SD * sd_ns);
+    int64_t bound_ns;
+
+    return timestamp_add(timestamp_abs(outstanding_ns), rest_ns, &bound_ns) < 0 ? INT64_MAX
+                                                                                : bound_ns;
 }
 
 int64_t discipline_bound_at(const struct discipline *discipline, int64_t outstanding_ns,
@@ -61,8 +66,7 @@ int64_t discipline_bound_at(const struct discipline *discipline, int64_t outstan
 {
     if (discipline->disowned)
         return INT64_MAX;
-    return bound_of(discipline, (double)timestamp_abs(outstanding_ns),
-                    discipline_sd_at(discipline, raw_ns));
+    return bound_of(discipline, outstanding_ns, discipline_sd_at(discipline, raw_ns));
 }
 
 int64_t discipline_outstanding_to(const struct map *map, const struct reading *now)
@@ -108,10 +112,14 @@ int64_t discipline_late_bound(const struct discipline *discipline, const struct 
 {
     double late_s = (double)late_ns / 1e9;
     double wander_ppb = fmax(discipline->target.wander_ppb, DISCIPLINE_HOLDOVER_WANDER_PPB);
+    int64_t outstanding_ns, late_outstanding_ns;
 
     if (!discipline_claims(discipline))
         return INT64_MAX;
-    return bound_of(discipline, late_outstanding(discipline, now, late_s),
+    outstanding_ns = timestamp_abs(discipline_outstanding(discipline, now));
+    late_outstanding_ns = timestamp_round(late_outstanding(discipline, now, late_s));
+    return bound_of(discipline,
+                    late_outstanding_ns > outstanding_ns ? late_outstanding_ns : outstanding_ns,
                     sd_after(discipline, discipline_age(discipline, now->raw_ns) + late_s,
                              wander_ppb));
 }

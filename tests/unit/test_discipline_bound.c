@@ -35,6 +35,22 @@ static void the_hidden_part_is_told_by_itself(void **state)
     discipline_free(discipline);
 }
 
+/* A third of a year, to the nanosecond: more digits than a double has. */
+static void no_digit_of_what_is_outstanding_is_lost(void **state)
+{
+    (void)state;
+    const int64_t far_ns = (INT64_C(1) << 53) + 1;
+    const struct target exact = {.map = {.raw_ns = RAW_NS, .total_ns = TOTAL_NS}, .in = true};
+    const struct reading now = {RAW_NS, TOTAL_NS - far_ns};
+    struct discipline *discipline = fresh();
+
+    assert_int_equal(discipline_follow(discipline, &exact), 0);
+    assert_int_equal(discipline_left(discipline, &now), far_ns);
+    assert_int_equal(discipline_bound(discipline, &now), far_ns);
+    assert_true(discipline_late_bound(discipline, &now, LATE_NS) >= far_ns);
+    discipline_free(discipline);
+}
+
 static void the_slew_left_is_what_the_kernel_was_told(void **state)
 {
     (void)state;
@@ -211,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hidden_part_is_told_by_itself),
+        cmocka_unit_test(no_digit_of_what_is_outstanding_is_lost),
         cmocka_unit_test(the_slew_left_is_what_the_kernel_was_told),
         cmocka_unit_test(who_knows_nothing_has_no_later_bound),
         cmocka_unit_test(the_later_bound_is_that_of_holdover),
