@@ -117,7 +117,10 @@ static void test_a_master_comes_back_with_another_time(void **state)
     assert_in_range(group_moved(misled, &misled_course), 0, MOVED_NS);
     group_mark(misled);
     group_restart(misled, 0);
-    assert_true(process_wait_line(group_process(misled, 0), "those that were synchronised before",
+    /* Those that were synchronised before; but how many are known well enough by then, and
+     * whether it waits in vain to know their frequencies, hangs on how busy this machine is. */
+    assert_true(process_wait_line(group_process(misled, 0),
+                                  "The group has its time: the average of [23] of 4 clocks",
                                   NOTICE_SECONDS));
     assert_true(group_wait_line(misled, NODES(1, 3), "Synchronised: ", NOTICE_SECONDS));
     assert_in_range(group_moved(misled, &misled_course), 0, MOVED_NS);
