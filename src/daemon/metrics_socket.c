@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/metrics_socket.h"
 
+#include "daemon/tcp_bind.h"
+
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -12,34 +13,11 @@
 #define BACKLOG 64
 #define PORT_SIZE 8
 
-/* At boot an address may come later than we do. */
-static int bind_even_early(int fd, const struct addrinfo *address)
-{
-    const int yes = 1;
-    bool v6 = address->ai_family == AF_INET6;
-
-    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0)
-        return 0;
-    if (errno != EADDRNOTAVAIL)
-        return -errno;
-    if (setsockopt(fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_FREEBIND : IP_FREEBIND, &yes,
-                   sizeof yes) < 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) < 0)
-        return -EADDRNOTAVAIL;
-    return 0;
-}
-
 static int bind_and_listen(int fd, const struct addrinfo *address)
 {
-    const int yes = 1;
-    int r;
+    bool early;
+    int r = tcp_bind(fd, address->ai_addr, address->ai_addrlen, &early);
 
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0)
-        return -errno;
-    if (address->ai_family == AF_INET6 &&
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) < 0)
-        return -errno;
-    r = bind_even_early(fd, address);
     if (r < 0)
         return r;
     return listen(fd, BACKLOG) < 0 ? -errno : fd;

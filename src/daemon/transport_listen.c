@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/journal.h"
 #include "daemon/message_ids.h"
+#include "daemon/tcp_bind.h"
 #include "daemon/transport_handshake.h"
 
 #include <arpa/inet.h>
@@ -217,19 +218,13 @@ static int listener_dispatch(sd_event_source *source, int listening, uint32_t ev
     return 0;
 }
 
-/* At boot an address may come later than we do. */
-static int bind_even_early(int fd, const union address *address, socklen_t size)
+static int listener_bind(int fd, const union address *address, socklen_t size)
 {
-    const int yes = 1;
-    bool v6 = address->any.sa_family == AF_INET6;
     char text[TRANSPORT_ADDRESS_SIZE];
-    int r = bind(fd, &address->any, size) < 0 ? -errno : 0;
+    bool early;
+    int r = tcp_bind(fd, &address->any, size, &early);
 
-    if (r != -EADDRNOTAVAIL)
-        return r;
-    if (setsockopt(fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_FREEBIND : IP_FREEBIND, &yes,
-                   sizeof(yes)) < 0 ||
-        bind(fd, &address->any, size) < 0)
+    if (r < 0 || !early)
         return r;
     transport_print_address(&address->any, size, text);
     journal_notice("%s is no address of this machine yet; who connects is heard once it is.", text);
@@ -238,7 +233,6 @@ static int bind_even_early(int fd, const union address *address, socklen_t size)
 
 static int listener_open(struct listener *listener, const union address *address, socklen_t size)
 {
-    const int yes = 1;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int r;
 
@@ -246,14 +240,8 @@ static int listener_open(struct listener *listener, const union address *address
         return -errno;
     listener->fd = fd;
     r = transport_prepare_socket(listener->transport, fd);
-    if (r < 0)
-        return r;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
-        return -errno;
-    if (address->any.sa_family == AF_INET6 &&
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) < 0)
-        return -errno;
-    r = bind_even_early(fd, address, size);
+    if (r >= 0)
+        r = listener_bind(fd, address, size);
     if (r < 0)
         return r;
     return listen(fd, SOMAXCONN) < 0 ? -errno : 0;

@@ -12,7 +12,7 @@ BEGIN {
     # Leaves, for everybody.
     leaf["daemon/journal"] = leaf["daemon/prefix"] = leaf["daemon/keyring"] = 1
     leaf["daemon/duration"] = 1
-    leaf["daemon/directory"] = leaf["daemon/step"] = 1
+    leaf["daemon/directory"] = leaf["daemon/step"] = leaf["daemon/tcp"] = 1
     # They know what machines tell of themselves.
     split("daemon narrator main chronicle metrics", shells)
     for (i in shells) shell["daemon/" shells[i]] = 1
