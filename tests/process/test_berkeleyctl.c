@@ -6,7 +6,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <json-c/json.h>
-#include <regex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ctl.h"
 #include "harness_part.h"
 #include "setup.h"
 
@@ -83,19 +83,6 @@ static void stop_pair(struct process *master, struct process *slave)
     assert_int_equal(process_stop(master), 0);
 }
 
-static bool matches(const char *text, const char *regex)
-{
-    regex_t compiled;
-    bool match;
-
-    assert_int_equal(regcomp(&compiled, regex, REG_EXTENDED | REG_NOSUB), 0);
-    match = regexec(&compiled, text, 0, NULL, 0) == 0;
-    regfree(&compiled);
-    if (!match)
-        print_error("\"%s\" does not match: %s", regex, text);
-    return match;
-}
-
 static struct json_object *parse_line(const char *line)
 {
     char text[4096];
@@ -140,7 +127,7 @@ static void test_status(void **state)
     start_pair(*state, &master, &slave);
     process = CTL("-s", harness_directory(*state), "status");
     expect_exit(process, 0);
-    assert_true(matches(process_stdout(process),
+    assert_true(ctl_matches(process_stdout(process),
                         "^time1, master of group berkeley\n" HEAD_LINES
                         "      Clocks: 2 of 2 counted, within " TIME " of each other\n"
                         "      Slaves: 1 connected\n"
@@ -152,7 +139,7 @@ static void test_status(void **state)
                         "       Round: [1-9][0-9]*\n" DAEMON_LINE "$"));
     process = CTL("status", "--socket", harness_path(*state, "slave.sock"));
     expect_exit(process, 0);
-    assert_true(matches(process_stdout(process), "^node1, slave"));
+    assert_true(ctl_matches(process_stdout(process), "^node1, slave"));
     assert_null(strstr(process_stdout(process), "time1, master"));
     stop_pair(master, slave);
 }
@@ -199,10 +186,10 @@ static void test_counters(void **state)
     json_object_put(answer);
     process = CTL("-s", harness_path(*state, "master.sock"), "counters");
     expect_exit(process, 0);
-    assert_true(matches(process_stdout(process), "^time1, master of group berkeley\n"
+    assert_true(ctl_matches(process_stdout(process), "^time1, master of group berkeley\n"
                                                  " +[1-9][0-9]*  rounds\n"));
-    assert_true(matches(process_stdout(process), "\n           1  connections accepted\n"));
-    assert_true(matches(process_stdout(process), "\n           0  frames refused: late\n"));
+    assert_true(ctl_matches(process_stdout(process), "\n           1  connections accepted\n"));
+    assert_true(ctl_matches(process_stdout(process), "\n           0  frames refused: late\n"));
     stop_pair(master, slave);
 }
 
@@ -215,17 +202,17 @@ static void test_group(void **state)
     expect_exit(CTL("-s", harness_directory(*state), "wait", "--max-error", "100 ms"), 0);
     process = CTL("-s", harness_directory(*state), "clocks");
     expect_exit(process, 0);
-    assert_true(matches(process_stdout(process),
+    assert_true(ctl_matches(process_stdout(process),
                         "^time1, master of group berkeley: 2 clocks, round [0-9]+; within " TIME
                         " of the group is allowed\n\nNAME [A-Z ]* WHY\ntime1 .*\nnode1 .*\n$"));
     process = CTL("-s", harness_directory(*state), "rounds", "2");
     expect_exit(process, 0);
-    assert_true(matches(process_stdout(process),
+    assert_true(ctl_matches(process_stdout(process),
                         "^time1, master of group berkeley\n\nTIME +ROUND +SPREAD [A-Z ]*\n"
                         "([0-2][0-9](:[0-9]{2}){2} +[0-9]+ .*\n){2}$"));
     process = CTL("-s", harness_path(*state, "slave.sock"), "now");
     expect_exit(process, 0);
-    assert_true(matches(process_stdout(process),
+    assert_true(ctl_matches(process_stdout(process),
                         "^node1, slave of group berkeley\n"
                         "       State: synchronised\n"
                         "    Earliest: [-0-9]{10} [:0-9]{8}[.][0-9]+ UTC\n"
@@ -278,7 +265,7 @@ static void test_second_on_one_path(void **state)
     assert_int_equal(process_stop(second), 0);
     process = CTL("-s", harness_path(*state, "master.sock"), "status");
     expect_exit(process, 0);
-    assert_true(matches(process_stdout(process), "^time1, master"));
+    assert_true(ctl_matches(process_stdout(process), "^time1, master"));
     assert_int_equal(process_stop(master), 0);
 }
 
@@ -326,7 +313,7 @@ static void test_usage(void **state)
     struct process *help = CTL("--help"), *version = CTL("-V");
 
     expect_exit(help, 0);
-    assert_true(matches(process_stdout(help), "^berkeleyctl .*Usage: .*  status .*  counters "
+    assert_true(ctl_matches(process_stdout(help), "^berkeleyctl .*Usage: .*  status .*  counters "
                                               ".*  keygen .*--socket PATH.*--json.*77"));
     expect_exit(version, 0);
     assert_string_equal(process_stdout(version), "berkeleyctl " BERKELEY_VERSION "\n");
