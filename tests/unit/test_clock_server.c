@@ -1,102 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/clock_server.h"
-
-#include "clock_socket.h"
-#include "policed_clock.h"
-
-struct bench {
-    char path[SOCKET_PATH_SIZE];
-    struct virtual_kernel kernel;
-    sd_event *loop;
-    struct clock_server *server;
-};
-
-static int setup_limited(void **state, const struct clock_limits *limits)
-{
-    struct bench *bench = calloc(1, sizeof *bench);
-    struct kernel_port port;
-    int listener;
-
-    assert_non_null(bench);
-    socket_place(bench->path);
-    assert_return_code(sd_event_new(&bench->loop), 0);
-    port = virtual_port(&bench->kernel, NULL);
-    listener = clock_server_listen(bench->path);
-    assert_true(listener >= 0);
-    assert_int_equal(clock_server_new(bench->loop, listener, &port, limits, &bench->server), 0);
-    *state = bench;
-    return 0;
-}
+#include "clock_server_bench.h"
 
 static int setup(void **state)
 {
-    return setup_limited(state, &usual_limits);
+    return bench_open(state, &usual_limits);
 }
 
 static int setup_observing(void **state)
 {
-    return setup_limited(state, &(struct clock_limits){.adjust = false});
-}
-
-static int teardown(void **state)
-{
-    struct bench *bench = *state;
-
-    clock_server_free(bench->server);
-    sd_event_unref(bench->loop);
-    socket_remove(bench->path);
-    assert_int_equal(bench->kernel.released, 1);
-    free(bench);
-    return 0;
-}
-
-/* All that is pending. */
-static void run(struct bench *bench)
-{
-    int r;
-
-    do
-        r = sd_event_run(bench->loop, 0);
-    while (r > 0);
-    assert_return_code(r, -r);
-}
-
-static int send_call(int fd, const struct clock_call *call)
-{
-    return send(fd, call, sizeof *call, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof *call;
-}
-
-static struct clock_call ask(struct bench *bench, int fd, const struct clock_call *call)
-{
-    struct clock_call answer;
-
-    assert_true(send_call(fd, call));
-    run(bench);
-    assert_int_equal(recv(fd, &answer, sizeof answer, MSG_DONTWAIT), sizeof answer);
-    assert_int_equal(answer.version, CLOCK_CALL_VERSION);
-    assert_int_equal(answer.sequence, call->sequence);
-    return answer;
-}
-
-static int result_of(struct bench *bench, int fd, struct timex timex)
-{
-    struct clock_call call = call_of(timex);
-
-    return ask(bench, fd, &call).result;
-}
-
-static void assert_gone(struct bench *bench, int fd)
-{
-    char byte;
-
-    run(bench);
-    assert_true(recv(fd, &byte, 1, MSG_DONTWAIT) <= 0 && errno != EAGAIN);
-    assert_int_equal(close(fd), 0);
+    return bench_open(state, &(struct clock_limits){.adjust = false});
 }
 
 static void assert_served(struct bench *bench, int fd)
 {
-    assert_int_equal(result_of(bench, fd, (struct timex){.modes = 0}), TIME_ERROR);
+    assert_int_equal(bench_call(bench, fd, (struct timex){.modes = 0}), TIME_ERROR);
 }
 
 static void calls_are_carried_out(void **state)
@@ -108,7 +25,7 @@ static void calls_are_carried_out(void **state)
 
     timex.freq = 20 * PPM;
     call = call_of(timex);
-    answer = ask(bench, fd, &call);
+    answer = bench_ask(bench, fd, &call);
     assert_int_equal(answer.result, TIME_OK);
     clock_call_get(&answer, &got);
     assert_int_equal(got.freq, 20 * PPM);
@@ -121,7 +38,7 @@ static void calls_are_carried_out(void **state)
     assert_int_equal(bench->kernel.writes, 1);
     assert_int_equal(lines, 0);
     close(fd);
-    run(bench);
+    bench_run(bench);
 }
 
 static void refusals_are_told(void **state)
@@ -129,20 +46,20 @@ static void refusals_are_told(void **state)
     struct bench *bench = *state;
     int fd = socket_connect(bench->path);
 
-    assert_int_equal(result_of(bench, fd, (struct timex){.modes = ADJ_TAI}), -EPERM);
+    assert_int_equal(bench_call(bench, fd, (struct timex){.modes = ADJ_TAI}), -EPERM);
     assert_int_equal(lines, 1);
     assert_non_null(strstr(heard, "Refused"));
     assert_int_equal(bench->kernel.writes, 0);
-    assert_int_equal(result_of(bench, fd, adjtime_call(10000000)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, fd, adjtime_call(10000000)), TIME_ERROR);
     assert_int_equal(lines, 2);
     assert_non_null(strstr(heard, "Limited"));
     assert_int_equal(bench->kernel.model.singleshot_us, 500000);
     bench->kernel.error = -EIO;
-    assert_int_equal(result_of(bench, fd, (struct timex){.modes = 0}), -EIO);
+    assert_int_equal(bench_call(bench, fd, (struct timex){.modes = 0}), -EIO);
     bench->kernel.error = 0;
     assert_int_equal(lines, 2);
     close(fd);
-    run(bench);
+    bench_run(bench);
 }
 
 static void garbage_ends_the_connection(void **state)
@@ -157,7 +74,7 @@ static void garbage_ends_the_connection(void **state)
         int fd = socket_connect(bench->path);
 
         assert_int_equal(send(fd, bytes, sizes[i], 0), sizes[i]);
-        assert_gone(bench, fd);
+        bench_gone(bench, fd);
     }
     for (int i = 0; i < 2; i++) {
         int fd = socket_connect(bench->path);
@@ -165,14 +82,14 @@ static void garbage_ends_the_connection(void **state)
         bad = call;
         bad.version += i == 0;
         bad.result = i == 1;
-        assert_true(send_call(fd, &bad));
-        assert_gone(bench, fd);
+        assert_true(bench_send(fd, &bad));
+        bench_gone(bench, fd);
     }
     assert_int_equal(bench->kernel.writes, 0);
     int fd = socket_connect(bench->path);
     assert_served(bench, fd);
     close(fd);
-    run(bench);
+    bench_run(bench);
 }
 
 static void late_calls_are_not_carried_out(void **state)
@@ -182,11 +99,11 @@ static void late_calls_are_not_carried_out(void **state)
     struct clock_call call = call_of(steer_call(80000, true));
 
     call.deadline_ns = clock_call_now_ns() - 1;
-    assert_int_equal(ask(bench, fd, &call).result, -ETIMEDOUT);
+    assert_int_equal(bench_ask(bench, fd, &call).result, -ETIMEDOUT);
     assert_int_equal(bench->kernel.writes, 0);
     assert_served(bench, fd);
     close(fd);
-    run(bench);
+    bench_run(bench);
 }
 
 static void a_second_client_is_refused(void **state)
@@ -197,8 +114,8 @@ static void a_second_client_is_refused(void **state)
 
     assert_served(bench, first);
     second = socket_connect(bench->path);
-    assert_true(send_call(second, &call));
-    assert_gone(bench, second);
+    assert_true(bench_send(second, &call));
+    bench_gone(bench, second);
     assert_int_equal(bench->kernel.writes, 0);
     assert_int_equal(lines, 1);
     assert_non_null(strstr(heard, "second"));
@@ -209,14 +126,14 @@ static void a_second_client_is_refused(void **state)
     second = socket_connect(bench->path);
     assert_served(bench, second);
     close(second);
-    run(bench);
+    bench_run(bench);
 }
 
 /* A fast start, as clock_kernel orders it. */
 static void order_opposed(struct bench *bench, int fd)
 {
-    assert_int_equal(result_of(bench, fd, steer_call(400 * NS_PER_MS, false)), TIME_ERROR);
-    assert_int_equal(result_of(bench, fd, adjtime_call(-300000)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, fd, steer_call(400 * NS_PER_MS, false)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, fd, adjtime_call(-300000)), TIME_ERROR);
     assert_int_equal(bench->kernel.model.singleshot_us, -300000);
 }
 
@@ -234,14 +151,14 @@ static void a_client_that_is_gone_leaves_a_tidy_clock(void **state)
 
     order_opposed(bench, fd);
     close(fd);
-    run(bench);
+    bench_run(bench);
     assert_tidy(bench);
     assert_int_equal(lines, 0);
 
     fd = socket_connect(bench->path);
     order_opposed(bench, fd);
     assert_int_equal(send(fd, "garbage", 7, 0), 7);
-    assert_gone(bench, fd);
+    bench_gone(bench, fd);
     assert_tidy(bench);
 }
 
@@ -284,10 +201,10 @@ static void a_clock_of_others_is_left_alone(void **state)
 
     bench->kernel.model.status = STA_PLL | STA_FREQHOLD | STA_NANO;
     fd = socket_connect(bench->path);
-    assert_int_equal(result_of(bench, fd, (struct timex){.modes = 0}), TIME_OK);
-    assert_int_equal(result_of(bench, fd, steer_call(1, true)), -EPERM);
+    assert_int_equal(bench_call(bench, fd, (struct timex){.modes = 0}), TIME_OK);
+    assert_int_equal(bench_call(bench, fd, steer_call(1, true)), -EPERM);
     close(fd);
-    run(bench);
+    bench_run(bench);
     assert_int_equal(bench->kernel.writes, 0);
 }
 
@@ -296,17 +213,17 @@ static void what_is_allowed_once_is_so_for_all_clients(void **state)
     struct bench *bench = *state;
     int fd = socket_connect(bench->path);
 
-    assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, fd, step_call(NS_PER_S)), TIME_ERROR);
     close(fd);
     fd = socket_connect(bench->path);
-    assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), -EPERM);
-    assert_int_equal(result_of(bench, fd, steer_call(0, true)), TIME_OK);
+    assert_int_equal(bench_call(bench, fd, step_call(NS_PER_S)), -EPERM);
+    assert_int_equal(bench_call(bench, fd, steer_call(0, true)), TIME_OK);
     close(fd);
     fd = socket_connect(bench->path);
-    assert_int_equal(result_of(bench, fd, steer_call(400 * NS_PER_MS, false)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, fd, steer_call(400 * NS_PER_MS, false)), TIME_ERROR);
     assert_near(bench->kernel.model.offset_scaled * TIMEX_MODEL_HZ >> 32, 2 * NS_PER_MS, 1);
     close(fd);
-    run(bench);
+    bench_run(bench);
 }
 
 /* What no second delivered, since the clock was tidied, is nothing to be taken back. */
@@ -319,16 +236,16 @@ static void connecting_anew_allows_no_more(void **state)
     for (int i = 0; i < 20; i++) {
         int fd = socket_connect(bench->path);
 
-        (void)result_of(bench, fd, steer_call(500 * NS_PER_MS, true));
-        (void)result_of(bench, fd, adjtime_call(-1));
+        (void)bench_call(bench, fd, steer_call(500 * NS_PER_MS, true));
+        (void)bench_call(bench, fd, adjtime_call(-1));
         close(fd);
         fd = socket_connect(bench->path);
-        (void)result_of(bench, fd, steer_call(-500 * NS_PER_MS, true));
-        (void)result_of(bench, fd, adjtime_call(-500000));
+        (void)bench_call(bench, fd, steer_call(-500 * NS_PER_MS, true));
+        (void)bench_call(bench, fd, adjtime_call(-500000));
         pass_boundary(&bench->kernel, 10 * NS_PER_MS);
         close(fd);
     }
-    run(bench);
+    bench_run(bench);
     raw_ns = model->raw_ns - raw_ns;
     ns = model->real_ns - REAL0 - raw_ns;
     /* Two slews. */
@@ -358,14 +275,14 @@ static void once_synchronised_no_clock_is_set_forward(void **state)
     for (int i = 0; i < 2; i++) {
         serve_again(bench, marker);
         int fd = socket_connect(bench->path);
-        assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), TIME_ERROR);
-        (void)result_of(bench, fd, steer_call(0, synchronised[i]));
+        assert_int_equal(bench_call(bench, fd, step_call(NS_PER_S)), TIME_ERROR);
+        (void)bench_call(bench, fd, steer_call(0, synchronised[i]));
         assert_int_equal(access(marker, F_OK) == 0, synchronised[i]);
         close(fd);
     }
     serve_again(bench, marker);
     int fd = socket_connect(bench->path);
-    assert_int_equal(result_of(bench, fd, step_call(NS_PER_S)), -EPERM);
+    assert_int_equal(bench_call(bench, fd, step_call(NS_PER_S)), -EPERM);
     assert_served(bench, fd);
     close(fd);
     assert_int_equal(unlink(marker), 0);
@@ -377,15 +294,15 @@ static void limits_can_be_changed(void **state)
     struct clock_limits limits = usual_limits;
     int fd = socket_connect(bench->path);
 
-    assert_int_equal(result_of(bench, fd, steer_call(0, true)), TIME_OK);
+    assert_int_equal(bench_call(bench, fd, steer_call(0, true)), TIME_OK);
     limits.max_slew_ppm = 1000;
     clock_server_limit(bench->server, &limits);
-    assert_int_equal(result_of(bench, fd, steer_call(4 * NS_PER_MS, true)), TIME_OK);
+    assert_int_equal(bench_call(bench, fd, steer_call(4 * NS_PER_MS, true)), TIME_OK);
     assert_int_equal(lines, 0);
-    assert_int_equal(result_of(bench, fd, steer_call(5 * NS_PER_MS, true)), TIME_OK);
+    assert_int_equal(bench_call(bench, fd, steer_call(5 * NS_PER_MS, true)), TIME_OK);
     assert_int_equal(lines, 1);
     close(fd);
-    run(bench);
+    bench_run(bench);
 }
 
 /* Its own answers would wait for ever. */
@@ -396,20 +313,20 @@ static void a_client_that_does_not_read_is_dropped(void **state)
     int fd = socket_connect(bench->path);
     int sent = 0;
 
-    while (sent < 100000 && send_call(fd, &call)) {
+    while (sent < 100000 && bench_send(fd, &call)) {
         sent++;
-        run(bench);
+        bench_run(bench);
     }
     assert_true(sent < 100000);
     close(fd);
-    run(bench);
+    bench_run(bench);
     fd = socket_connect(bench->path);
     assert_served(bench, fd);
     close(fd);
-    run(bench);
+    bench_run(bench);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, bench_close)
 
 int main(void)
 {
@@ -422,7 +339,8 @@ int main(void)
         TEST(a_client_that_is_gone_leaves_a_tidy_clock),
         TEST(so_does_a_server_that_ends),
         TEST(what_was_left_behind_is_tidied),
-        cmocka_unit_test_setup_teardown(a_clock_of_others_is_left_alone, setup_observing, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_of_others_is_left_alone, setup_observing,
+                                        bench_close),
         TEST(what_is_allowed_once_is_so_for_all_clients),
         TEST(connecting_anew_allows_no_more),
         TEST(once_synchronised_no_clock_is_set_forward),

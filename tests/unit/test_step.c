@@ -2,10 +2,7 @@
 /* Root's permit for a step, from the asking to the clock. */
 #include "daemon/step.h"
 
-#include "daemon/clock_server.h"
-
-#include "clock_socket.h"
-#include "policed_clock.h"
+#include "clock_server_bench.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
@@ -13,56 +10,9 @@
 #define NOBODY 65534
 #define BACK_NS (-10800 * NS_PER_S)
 
-struct bench {
-    char path[SOCKET_PATH_SIZE];
-    struct virtual_kernel kernel;
-    sd_event *loop;
-    struct clock_server *server;
-};
-
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof *bench);
-    struct kernel_port port;
-    int listener;
-
-    assert_non_null(bench);
-    socket_place(bench->path);
-    assert_return_code(sd_event_new(&bench->loop), 0);
-    port = virtual_port(&bench->kernel, NULL);
-    listener = clock_server_listen(bench->path);
-    assert_true(listener >= 0);
-    assert_int_equal(
-        clock_server_new(bench->loop, listener, &port, &usual_limits, &bench->server), 0);
-    *state = bench;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bench *bench = *state;
-
-    clock_server_free(bench->server);
-    sd_event_unref(bench->loop);
-    socket_remove(bench->path);
-    free(bench);
-    return 0;
-}
-
-static void run(struct bench *bench)
-{
-    while (sd_event_run(bench->loop, 0) > 0)
-        continue;
-}
-
-static int call(struct bench *bench, int fd, struct timex timex)
-{
-    struct clock_call packet = call_of(timex);
-
-    assert_int_equal(send(fd, &packet, sizeof packet, MSG_NOSIGNAL), sizeof packet);
-    run(bench);
-    assert_int_equal(recv(fd, &packet, sizeof packet, MSG_DONTWAIT), sizeof packet);
-    return packet.result;
+    return bench_open(state, &usual_limits);
 }
 
 struct asking {
@@ -92,7 +42,7 @@ static int permit(struct bench *bench, int64_t step_ns)
     while (!__atomic_load_n(&asking.done, __ATOMIC_ACQUIRE))
         assert_return_code(sd_event_run(bench->loop, 1000), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    run(bench);
+    bench_run(bench);
     return asking.result;
 }
 
@@ -115,7 +65,7 @@ static int connect_as(struct bench *bench, uid_t uid)
 static int32_t permit_over(struct bench *bench, int fd, struct step_permit packet)
 {
     assert_int_equal(send(fd, &packet, sizeof packet, MSG_NOSIGNAL), sizeof packet);
-    run(bench);
+    bench_run(bench);
     assert_int_equal(recv(fd, &packet, sizeof packet, MSG_DONTWAIT), sizeof packet);
     assert_int_equal(packet.version, STEP_PERMIT_VERSION);
     return packet.result;
@@ -126,15 +76,6 @@ static struct step_permit permit_of(int64_t step_ns)
     return (struct step_permit){.version = STEP_PERMIT_VERSION,
                                 .deadline_ns = clock_call_now_ns() + 3600 * NS_PER_S,
                                 .step_ns = step_ns};
-}
-
-static void assert_gone(struct bench *bench, int fd)
-{
-    char byte;
-
-    run(bench);
-    assert_true(recv(fd, &byte, 1, MSG_DONTWAIT) <= 0 && errno != EAGAIN);
-    assert_int_equal(close(fd), 0);
 }
 
 static void skip_unless_root(void)
@@ -151,20 +92,20 @@ static void root_permits_one_step(void **state)
     int64_t before_ns;
 
     skip_unless_root();
-    assert_int_equal(call(bench, daemon, steer_call(0, false)), TIME_ERROR);
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), -EPERM);
+    assert_int_equal(bench_call(bench, daemon, steer_call(0, false)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), -EPERM);
     lines = 0;
     assert_int_equal(permit(bench, BACK_NS), 0);
     assert_int_equal(lines, 1);
     assert_non_null(strstr(heard, "Root permits one step"));
     before_ns = bench->kernel.model.real_ns;
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), TIME_ERROR);
     assert_int_equal(bench->kernel.model.real_ns, before_ns + BACK_NS);
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), -EPERM);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), -EPERM);
     assert_int_equal(permit(bench, BACK_NS), -EEXIST);
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), -EPERM);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), -EPERM);
     close(daemon);
-    run(bench);
+    bench_run(bench);
 }
 
 static void without_a_daemon_too(void **state)
@@ -175,9 +116,9 @@ static void without_a_daemon_too(void **state)
     skip_unless_root();
     assert_int_equal(permit(bench, BACK_NS), 0);
     daemon = socket_connect(bench->path);
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), TIME_ERROR);
     close(daemon);
-    run(bench);
+    bench_run(bench);
 }
 
 static void not_once_synchronised(void **state)
@@ -187,12 +128,12 @@ static void not_once_synchronised(void **state)
 
     skip_unless_root();
     assert_int_equal(permit(bench, BACK_NS), 0);
-    assert_int_equal(call(bench, daemon, steer_call(0, true)), TIME_OK);
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), -EPERM);
+    assert_int_equal(bench_call(bench, daemon, steer_call(0, true)), TIME_OK);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), -EPERM);
     assert_int_equal(permit(bench, BACK_NS), -EALREADY);
     assert_non_null(strstr(heard, "refused"));
     close(daemon);
-    run(bench);
+    bench_run(bench);
 }
 
 /* The daemon's own user may talk to the clock, but this is not his. */
@@ -203,16 +144,16 @@ static void nobody_else_permits(void **state)
 
     skip_unless_root();
     daemon = connect_as(bench, NOBODY);
-    assert_int_equal(call(bench, daemon, steer_call(0, false)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, daemon, steer_call(0, false)), TIME_ERROR);
     assert_int_equal(permit_over(bench, daemon, permit_of(BACK_NS)), -EPERM);
     assert_non_null(strstr(heard, "not root"));
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), -EPERM);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), -EPERM);
     second = connect_as(bench, NOBODY);
-    assert_gone(bench, second);
+    bench_gone(bench, second);
     assert_non_null(strstr(heard, "second"));
-    assert_int_equal(call(bench, daemon, (struct timex){.modes = 0}), TIME_ERROR);
+    assert_int_equal(bench_call(bench, daemon, (struct timex){.modes = 0}), TIME_ERROR);
     close(daemon);
-    run(bench);
+    bench_run(bench);
 }
 
 static void late_permits_and_garbage_permit_nothing(void **state)
@@ -222,11 +163,11 @@ static void late_permits_and_garbage_permit_nothing(void **state)
     int daemon = socket_connect(bench->path), fd;
 
     skip_unless_root();
-    assert_int_equal(call(bench, daemon, steer_call(0, false)), TIME_ERROR);
+    assert_int_equal(bench_call(bench, daemon, steer_call(0, false)), TIME_ERROR);
     late.deadline_ns = clock_call_now_ns() - 1;
     fd = socket_connect(bench->path);
     assert_int_equal(permit_over(bench, fd, late), -ETIMEDOUT);
-    assert_gone(bench, fd);
+    bench_gone(bench, fd);
     for (int i = 0; i < 4; i++) {
         size_t size = sizeof bad - (i == 2) + (i == 3 ? sizeof(struct clock_call) : 0);
         char packet[sizeof bad + sizeof(struct clock_call)] = {0};
@@ -237,11 +178,11 @@ static void late_permits_and_garbage_permit_nothing(void **state)
         memcpy(packet, &bad, sizeof bad);
         fd = socket_connect(bench->path);
         assert_int_equal(send(fd, packet, size, 0), size);
-        assert_gone(bench, fd);
+        bench_gone(bench, fd);
     }
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), -EPERM);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), -EPERM);
     close(daemon);
-    run(bench);
+    bench_run(bench);
 }
 
 /* Nobody who connects and says nothing keeps others away. */
@@ -251,16 +192,16 @@ static void a_silent_visitor_makes_room(void **state)
     int daemon = socket_connect(bench->path), silent;
 
     skip_unless_root();
-    assert_int_equal(call(bench, daemon, (struct timex){.modes = 0}), TIME_ERROR);
+    assert_int_equal(bench_call(bench, daemon, (struct timex){.modes = 0}), TIME_ERROR);
     silent = socket_connect(bench->path);
-    run(bench);
+    bench_run(bench);
     assert_int_equal(permit(bench, BACK_NS), 0);
-    assert_gone(bench, silent);
+    bench_gone(bench, silent);
     silent = socket_connect(bench->path);
-    run(bench);
-    assert_int_equal(call(bench, daemon, step_call(BACK_NS)), TIME_ERROR);
+    bench_run(bench);
+    assert_int_equal(bench_call(bench, daemon, step_call(BACK_NS)), TIME_ERROR);
     close(daemon);
-    run(bench);
+    bench_run(bench);
     close(silent);
 }
 
@@ -291,7 +232,7 @@ static void every_error_has_words(void **state)
     assert_string_equal(step_error(-EIO), strerror(EIO));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, bench_close)
 
 int main(void)
 {
