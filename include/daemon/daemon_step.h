@@ -16,10 +16,7 @@ int daemon_step_offer(struct daemon *daemon, int64_t *correction_ns, int64_t *sl
 
 /* Steps the clock at once.  confirmed_ns: what a person agreed to; *stepped_ns: what was done.  0;
  * the same errors; -ESTALE: it is something else by now; -EPERM: the process that sets the clock
- * has no permit from root; or why the clock could not be set. */
+ * has no permit from root; or why the clock could not be set.  step_error() has words for all. */
 int daemon_step(struct daemon *daemon, int64_t confirmed_ns, int64_t *stepped_ns);
-
-/* Any of these errors as a sentence for people; a constant text. */
-const char *daemon_step_error(int error);
 
 #endif

@@ -2,7 +2,7 @@
 /* The step that a person asks for. */
 #include "daemon/daemon_answer.h"
 
-#include "daemon/daemon_step.h"
+#include "daemon/step.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -29,7 +29,7 @@ static struct json_object *offer(const struct daemon_control *control)
     int r = control->source.step_offer(control->source.context, &correction_ns, &slewing_ns);
 
     if (r < 0)
-        return control_complain("%s", daemon_step_error(r));
+        return control_complain("%s", step_error(r));
     answer = answer_begin(control);
     if (!answer)
         return NULL;
@@ -53,7 +53,7 @@ struct json_object *answer_step(void *context, const char *argument)
                                 argument);
     r = control->source.step(control->source.context, confirmed_ns, &stepped_ns);
     if (r < 0)
-        return control_complain("%s", daemon_step_error(r));
+        return control_complain("%s", step_error(r));
     answer = answer_begin(control);
     if (answer)
         answer_number(answer, "step_ns", stepped_ns);

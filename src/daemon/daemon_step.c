@@ -2,7 +2,6 @@
 #include "daemon/daemon_step.h"
 
 #include "daemon/daemon_shell.h"
-#include "daemon/step.h"
 
 #include <errno.h>
 
@@ -35,9 +34,4 @@ int daemon_step(struct daemon *daemon, int64_t confirmed_ns, int64_t *stepped_ns
         return daemon->step_error;
     *stepped_ns = daemon->stepped_ns;
     return 0;
-}
-
-const char *daemon_step_error(int error)
-{
-    return step_error(error);
 }

@@ -3,8 +3,8 @@
  * said of arguments that cannot be. */
 #include "answers.h"
 
-#include "daemon/daemon_step.h"
 #include "daemon/journal.h"
+#include "daemon/step.h"
 
 #define HEAD(role) "{\"role\":\"" role "\",\"name\":\"node1\",\"group\":\"lab\","
 
@@ -171,9 +171,9 @@ static void test_a_step_that_is_refused(void **state)
 {
     (void)state;
     answers.step_result = -ESTALE;
-    answers_expect_error(false, "step 1500000000\n", daemon_step_error(-ESTALE));
+    answers_expect_error(false, "step 1500000000\n", step_error(-ESTALE));
     answers.step_result = -EALREADY;
-    answers_expect_error(false, "step\n", daemon_step_error(-EALREADY));
+    answers_expect_error(false, "step\n", step_error(-EALREADY));
 }
 
 static void test_steps_that_cannot_be(void **state)
