@@ -18,7 +18,7 @@ struct daemon_control {
     struct control *control;
     const struct config *config;
     bool master;
-    struct daemon_control_source source;
+    struct daemon_source source;
 };
 
 struct json_object *answer_status(void *context, const char *argument);

@@ -6,33 +6,19 @@
 #ifndef BERKELEY_DAEMON_DAEMON_METRICS_H
 #define BERKELEY_DAEMON_DAEMON_METRICS_H
 
-#include "core/machine.h"
-#include "core/view.h"
-#include "daemon/chronicle.h"
 #include "daemon/config.h"
-#include "daemon/transport.h"
+#include "daemon/daemon_source.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <systemd/sd-event.h>
-
-/* Who knows the numbers; asked each time, from the loop. */
-struct daemon_metrics_source {
-    void (*summarise)(void *context, struct summary *summary);
-    void (*count)(void *context, struct transport_counters *counters);
-    const struct chronicle *(*chronicle)(void *context);
-    /* As master_views() and master_view(); not asked of a slave. */
-    size_t (*views)(void *context);
-    bool (*view)(void *context, size_t i, struct clock_view *view);
-    void *context;
-};
 
 struct daemon_metrics;
 
 /* config: borrowed.  Where metrics cannot be given the daemon works without; the journal says
  * so. */
 struct daemon_metrics *daemon_metrics_open(sd_event *loop, const struct config *config, bool master,
-                                           const struct daemon_metrics_source *source);
+                                           const struct daemon_source *source);
 /* Removes the file: a daemon that has ended has no numbers. */
 void daemon_metrics_close(struct daemon_metrics *metrics);
 

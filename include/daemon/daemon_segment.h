@@ -19,23 +19,19 @@
 #include "core/machine.h"
 #include "daemon/chronicle.h"
 #include "daemon/config.h"
+#include "daemon/daemon_source.h"
 
 #include <stdbool.h>
 
 struct daemon_segment;
 
-struct daemon_segment_source {
-    void (*summarise)(void *context, struct summary *summary); /* now */
-    void *context;
-};
-
 /* Where it is; false: nowhere.  That of an emulated clock has no usual place: nobody shall take it
  * for the machine's. */
 bool daemon_segment_path(const struct config *config, char path[CONFIG_PATH_SIZE]);
 
-/* config: borrowed, may change.  adjusts: the daemon steers the clock. */
+/* config: borrowed, may change.  adjusts: the daemon steers the clock.  source: its summary. */
 struct daemon_segment *daemon_segment_open(const struct config *config, bool adjusts,
-                                           const struct daemon_segment_source *source);
+                                           const struct daemon_source *source);
 
 /* Once a second at least, and as soon as it is known that the clock was set. */
 void daemon_segment_tick(struct daemon_segment *segment, const struct chronicle_tally *tally);

@@ -13,6 +13,7 @@
 #include "daemon/daemon_metrics.h"
 #include "daemon/daemon_segment.h"
 #include "daemon/daemon_signals.h"
+#include "daemon/daemon_source.h"
 #include "daemon/daemon_state.h"
 #include "daemon/keyring.h"
 #include "daemon/transport.h"
@@ -54,10 +55,8 @@ struct reading daemon_read_clock(struct daemon *daemon);
 /* The machine's summary as of now. */
 void daemon_summarise(struct daemon *daemon, struct summary *summary);
 
-/* What the daemon tells of itself, for those who tell it on. */
-void daemon_control_source(struct daemon *daemon, struct daemon_control_source *source);
-void daemon_metrics_source(struct daemon *daemon, struct daemon_metrics_source *source);
-void daemon_segment_source(struct daemon *daemon, struct daemon_segment_source *source);
+/* What the daemon tells of itself; all of it. */
+void daemon_source(struct daemon *daemon, struct daemon_source *source);
 
 /* The journal's level: as configured or, while that is asked for, every round. */
 void daemon_set_level(const struct daemon *daemon);

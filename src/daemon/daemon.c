@@ -327,16 +327,12 @@ static int open_transport(struct daemon *daemon)
 static void open_windows(struct daemon *daemon)
 {
     bool master = daemon->role->master;
-    struct daemon_control_source control;
-    struct daemon_metrics_source metrics;
-    struct daemon_segment_source segment;
+    struct daemon_source source;
 
-    daemon_control_source(daemon, &control);
-    daemon->control = daemon_control_open(daemon->loop, &daemon->config, master, &control);
-    daemon_metrics_source(daemon, &metrics);
-    daemon->metrics = daemon_metrics_open(daemon->loop, &daemon->config, master, &metrics);
-    daemon_segment_source(daemon, &segment);
-    daemon->segment = daemon_segment_open(&daemon->config, clock_adjusts(daemon->clock), &segment);
+    daemon_source(daemon, &source);
+    daemon->control = daemon_control_open(daemon->loop, &daemon->config, master, &source);
+    daemon->metrics = daemon_metrics_open(daemon->loop, &daemon->config, master, &source);
+    daemon->segment = daemon_segment_open(&daemon->config, clock_adjusts(daemon->clock), &source);
 }
 
 static int open_all(struct daemon *daemon)

@@ -82,7 +82,7 @@ struct snapshot {
     struct clock_view views[];
 };
 
-static struct snapshot *take_snapshot(const struct daemon_control_source *source)
+static struct snapshot *take_snapshot(const struct daemon_source *source)
 {
     const size_t most = source->views(source->context);
     struct snapshot *snapshot = malloc(sizeof *snapshot + most * sizeof snapshot->views[0]);

@@ -60,7 +60,7 @@ static void add_round(struct json_object *answer, const struct summary *summary,
 struct json_object *answer_status(void *context, const char *argument)
 {
     const struct daemon_control *control = context;
-    const struct daemon_control_source *source = &control->source;
+    const struct daemon_source *source = &control->source;
     const bool emulated = control->config->clock.kind == CONFIG_CLOCK_EMULATED;
     struct json_object *answer = answer_begin(control);
     struct summary summary = {0};

@@ -8,7 +8,7 @@
 struct json_object *answer_trace(void *context, const char *argument)
 {
     const struct daemon_control *control = context;
-    const struct daemon_control_source *source = &control->source;
+    const struct daemon_source *source = &control->source;
     const bool on = strcmp(argument, "on") == 0;
     struct json_object *answer;
 

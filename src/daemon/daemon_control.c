@@ -35,7 +35,7 @@ bool daemon_control_path(const struct config *config, bool master, char path[CON
 }
 
 struct daemon_control *daemon_control_open(sd_event *loop, const struct config *config, bool master,
-                                           const struct daemon_control_source *source)
+                                           const struct daemon_source *source)
 {
     struct daemon_control *control;
     char path[CONFIG_PATH_SIZE];

@@ -19,7 +19,7 @@
 struct daemon_metrics {
     const struct config *config;
     bool master;
-    struct daemon_metrics_source source;
+    struct daemon_source source;
     struct metrics_http *http;
     sd_event_source *file_timer;
     struct metrics_text text;
@@ -45,10 +45,23 @@ static int64_t find_start(struct daemon_metrics *metrics)
     return metrics->start_ns;
 }
 
+/* All clocks as of one instant. */
+struct sight {
+    const struct daemon_source *source;
+    struct reading now;
+};
+
+static bool view(void *context, size_t i, struct clock_view *out)
+{
+    const struct sight *sight = context;
+
+    return sight->source->view(sight->source->context, i, &sight->now, out);
+}
+
 static int write_text(struct daemon_metrics *metrics)
 {
-    const struct daemon_metrics_source *source = &metrics->source;
-    const struct chronicle *chronicle = source->chronicle(source->context);
+    const struct daemon_source *source = &metrics->source;
+    struct sight sight = {.source = source};
     struct transport_counters counters = {0};
     struct summary summary = {0};
     struct metrics_input input = {.master = metrics->master,
@@ -60,15 +73,17 @@ static int write_text(struct daemon_metrics *metrics)
                                   .files_unwritten = metrics->unwritten,
                                   .summary = &summary,
                                   .counters = &counters,
-                                  .tally = chronicle_tally(chronicle),
+                                  .tally = chronicle_tally(source->chronicle),
                                   .views = metrics->master ? source->views(source->context) : 0,
-                                  .view = source->view,
-                                  .context = source->context};
+                                  .view = view,
+                                  .context = &sight};
     int64_t corrected_raw_ns;
 
+    source->read(source->context, &sight.now);
     source->summarise(source->context, &summary);
     source->count(source->context, &counters);
-    input.corrected = chronicle_correction(chronicle, &input.correction_ns, &corrected_raw_ns);
+    input.corrected = chronicle_correction(source->chronicle, &input.correction_ns,
+                                           &corrected_raw_ns);
     return metrics_write(&input, &metrics->text);
 }
 
@@ -164,7 +179,7 @@ static int open_http(struct daemon_metrics *metrics, sd_event *loop)
 }
 
 struct daemon_metrics *daemon_metrics_open(sd_event *loop, const struct config *config, bool master,
-                                           const struct daemon_metrics_source *source)
+                                           const struct daemon_source *source)
 {
     struct daemon_metrics *metrics;
     int r = -ENOMEM;

@@ -15,7 +15,7 @@
 struct daemon_segment {
     struct segment *segment; /* NULL: given up */
     const struct config *config;
-    struct daemon_segment_source source;
+    struct daemon_source source;
     char path[CONFIG_PATH_SIZE];
     bool adjusts;
     bool holding;
@@ -76,7 +76,7 @@ static void open_file(struct daemon_segment *segment)
 }
 
 struct daemon_segment *daemon_segment_open(const struct config *config, bool adjusts,
-                                           const struct daemon_segment_source *source)
+                                           const struct daemon_source *source)
 {
     struct daemon_segment *segment;
     char path[CONFIG_PATH_SIZE];

@@ -52,20 +52,6 @@ static bool view(void *context, size_t i, const struct reading *now, struct cloc
     return daemon->role->view(daemon->machine, i, now, out);
 }
 
-static bool view_now(void *context, size_t i, struct clock_view *out)
-{
-    const struct reading now = daemon_read_clock(context);
-
-    return view(context, i, &now, out);
-}
-
-static const struct chronicle *chronicle(void *context)
-{
-    const struct daemon *daemon = context;
-
-    return daemon->chronicle;
-}
-
 static int wanted_level(const struct daemon *daemon)
 {
     return daemon->options->log_level >= 0 ? daemon->options->log_level : daemon->config.log_level;
@@ -111,33 +97,18 @@ static int step(void *context, int64_t confirmed_ns, int64_t *stepped_ns)
     return daemon_step(context, confirmed_ns, stepped_ns);
 }
 
-void daemon_control_source(struct daemon *daemon, struct daemon_control_source *source)
+void daemon_source(struct daemon *daemon, struct daemon_source *source)
 {
-    *source = (struct daemon_control_source){.summarise = summarise,
-                                             .count = count,
-                                             .read = read_clock,
-                                             .adjusts = adjusts,
-                                             .views = views,
-                                             .view = view,
-                                             .chronicle = daemon->chronicle,
-                                             .traces = traces,
-                                             .trace = trace,
-                                             .step_offer = offer_step,
-                                             .step = step,
-                                             .context = daemon};
-}
-
-void daemon_metrics_source(struct daemon *daemon, struct daemon_metrics_source *source)
-{
-    *source = (struct daemon_metrics_source){.summarise = summarise,
-                                             .count = count,
-                                             .chronicle = chronicle,
-                                             .views = views,
-                                             .view = view_now,
-                                             .context = daemon};
-}
-
-void daemon_segment_source(struct daemon *daemon, struct daemon_segment_source *source)
-{
-    *source = (struct daemon_segment_source){.summarise = summarise, .context = daemon};
+    *source = (struct daemon_source){.summarise = summarise,
+                                     .count = count,
+                                     .read = read_clock,
+                                     .adjusts = adjusts,
+                                     .views = views,
+                                     .view = view,
+                                     .chronicle = daemon->chronicle,
+                                     .traces = traces,
+                                     .trace = trace,
+                                     .step_offer = offer_step,
+                                     .step = step,
+                                     .context = daemon};
 }

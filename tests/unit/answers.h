@@ -129,7 +129,7 @@ static inline int answers_teardown(void **state)
 
 static inline struct daemon_control *answers_open(bool master)
 {
-    const struct daemon_control_source source = {.summarise = answers_summarise,
+    const struct daemon_source source = {.summarise = answers_summarise,
                                                  .count = answers_count,
                                                  .read = answers_read,
                                                  .adjusts = answers_adjusts,

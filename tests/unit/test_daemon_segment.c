@@ -25,7 +25,7 @@ static void summarise(void *context, struct summary *out)
     *out = summary;
 }
 
-static const struct daemon_segment_source source = {.summarise = summarise, .context = &summary};
+static const struct daemon_source source = {.summarise = summarise, .context = &summary};
 
 static int setup(void **state)
 {
