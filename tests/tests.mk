@@ -136,6 +136,11 @@ VALGRIND_TEST ?= $(BUILD)/tests/process/test_journald
 valgrind: tests ## one process test with all its programs under valgrind
 	@sh tests/valgrind $(BUILD)/valgrind $(VALGRIND_TEST)
 
+.PHONY: check-vm
+check-vm: deb ## virtual machines with systemd and a kernel clock; SUITES="lifecycle ..." for some
+	@sh .ci/deps vm
+	@tests/vm/run $(BUILD)/vm "$$(ls -t $(BUILD)/berkeley_*.deb | head -n 1)" $(SUITES)
+
 .PHONY: check-faults
 check-faults: $(simulator) ## SEEDS=1000 simulations over all fault scenarios
 	@tests/sim/faults

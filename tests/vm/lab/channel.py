@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How a command gets into a virtual machine: guest/agent.c, over a virtio-serial port."""
+
+import math
+import os
+import socket
+import threading
+import time
+
+
+class Gone(Exception):
+    """Nobody answers in the machine."""
+
+
+class Channel:
+    """One port of a machine, for one command at a time, connected as long as the machine is."""
+
+    def __init__(self, path):
+        self.busy = threading.Lock()
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.buffer = b""
+
+    def close(self):
+        self.socket.close()
+
+    def run(self, command, stdin, timeout):
+        """(status, output, errors) of a command; bytes; status 124 after the timeout."""
+        self.synchronise(10)
+        text = command.encode()
+        head = "RUN %d %d %d\n" % (math.ceil(timeout), len(text), len(stdin))
+        self.socket.settimeout(timeout + 60)
+        try:
+            self.socket.sendall(head.encode() + text + stdin)
+            # A question asked more than once is answered more than once.
+            while (line := self.line()).startswith("SYNCED"):
+                pass
+            status, output, errors = map(int, line.split()[1:])
+            return status, self.take(output), self.take(errors)
+        except socket.timeout:
+            raise Gone("no end of: " + command) from None
+
+    def synchronise(self, timeout):
+        """Skips what an earlier command left behind; the agent may only just be starting."""
+        end = time.monotonic() + timeout
+        token = os.urandom(8).hex().encode()
+        self.socket.settimeout(1)
+        while time.monotonic() < end:
+            self.socket.sendall(b"\nSYNC %s\n" % token)
+            try:
+                while b"SYNCED %s\n" % token not in self.buffer:
+                    self.fill()
+            except socket.timeout:
+                continue
+            self.buffer = self.buffer.split(b"SYNCED %s\n" % token, 1)[1]
+            return
+        raise Gone("no answer")
+
+    def fill(self):
+        got = self.socket.recv(1 << 16)
+        if not got:
+            raise Gone("the machine has ended")
+        self.buffer += got
+
+    def line(self):
+        while b"\n" not in self.buffer:
+            self.fill()
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode()
+
+    def take(self, size):
+        while len(self.buffer) < size:
+            self.fill()
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
