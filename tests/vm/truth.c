@@ -37,13 +37,13 @@
 
 struct machine {
     struct page *page;
-    bool known;                   /* the next two */
     uint64_t starts;              /* of the probe, when the constant was found out */
-    int64_t ahead;                /* the machine's TSC minus the host's */
+    int64_t ahead;                /* the constant: the machine's TSC minus the host's */
     uint64_t read;                /* records so far */
     struct page_record before;    /* the last of them; its tsc is 0: there is none */
     struct page_record row;       /* what the present row says, once told */
     double offset_us, rate_min, rate_max, back_ns;
+    bool known;                   /* starts and ahead are */
     bool told;
 };
 
