@@ -22,29 +22,36 @@ class Lab:
         self.directory = directory
         self.package = package
         self.truth = Truth(images + "/truth", directory + "/truth.csv")
-        self.ppm, self.offset_ms = fill(ppm, count), fill(offset_ms, count)
+        self.count = count
         self.machines = []
-        host.make_network(count)
-        for number in range(1, count + 1):
-            khz = round(self.truth.hz / 1e3 / (1 + self.ppm[number - 1] * 1e-6))
-            self.machines.append(Machine(number, "%s/vm%d" % (directory, number), images, khz,
-                                         dict(rtc).get(number, "utc"), self.truth))
-        self.boot()
+        try:
+            self.start(images, fill(ppm, count), dict(rtc))
+            self.boot(fill(offset_ms, count))
+        except BaseException:
+            self.end()
+            raise
 
-    def boot(self):
+    def start(self, images, ppm, rtc):
+        host.make_network(self.count)
+        for number in range(1, self.count + 1):
+            khz = round(self.truth.hz / 1e3 / (1 + ppm[number - 1] * 1e-6))
+            self.machines.append(Machine(number, "%s/vm%d" % (self.directory, number), images,
+                                         khz, rtc.get(number, "utc"), self.truth))
+
+    def boot(self, offset_ms):
         for machine in self.machines:
             machine.connect()
         self.in_parallel(Machine.await_boot)
         self.truth.start([machine.directory + "/page" for machine in self.machines])
-        for machine, offset_ms in zip(self.machines, self.offset_ms):
-            machine.set_clock(offset_ms)
+        for machine, offset in zip(self.machines, offset_ms):
+            machine.set_clock(offset)
             host.set_real_time(machine.process, True)
 
     def __getitem__(self, number):
         return self.machines[number - 1]
 
     def __len__(self):
-        return len(self.machines)
+        return self.count
 
     def in_parallel(self, act, machines=None):
         machines = self.machines if machines is None else machines
@@ -100,6 +107,7 @@ class Lab:
         self.truth.end()
         for machine in self.machines:
             machine.end()
+        host.remove_network(self.count)
 
 
 def fill(values, count):

@@ -5,7 +5,8 @@ import math
 import os
 import socket
 import threading
-import time
+
+ANSWER_S = 5
 
 
 class Gone(Exception):
@@ -26,35 +27,28 @@ class Channel:
 
     def run(self, command, stdin, timeout):
         """(status, output, errors) of a command; bytes; status 124 after the timeout."""
-        self.synchronise(10)
+        self.synchronise(ANSWER_S)
         text = command.encode()
         head = "RUN %d %d %d\n" % (math.ceil(timeout), len(text), len(stdin))
         self.socket.settimeout(timeout + 60)
         try:
             self.socket.sendall(head.encode() + text + stdin)
-            # A question asked more than once is answered more than once.
-            while (line := self.line()).startswith("SYNCED"):
-                pass
-            status, output, errors = map(int, line.split()[1:])
+            status, output, errors = map(int, self.line().split()[1:])
             return status, self.take(output), self.take(errors)
         except socket.timeout:
             raise Gone("no end of: " + command) from None
 
     def synchronise(self, timeout):
         """Skips what an earlier command left behind; the agent may only just be starting."""
-        end = time.monotonic() + timeout
         token = os.urandom(8).hex().encode()
-        self.socket.settimeout(1)
-        while time.monotonic() < end:
+        self.socket.settimeout(timeout)
+        try:
             self.socket.sendall(b"\nSYNC %s\n" % token)
-            try:
-                while b"SYNCED %s\n" % token not in self.buffer:
-                    self.fill()
-            except socket.timeout:
-                continue
-            self.buffer = self.buffer.split(b"SYNCED %s\n" % token, 1)[1]
-            return
-        raise Gone("no answer")
+            while b"SYNCED %s\n" % token not in self.buffer:
+                self.fill()
+        except socket.timeout:
+            raise Gone("no answer") from None
+        self.buffer = self.buffer.split(b"SYNCED %s\n" % token, 1)[1]
 
     def fill(self):
         got = self.socket.recv(1 << 16)

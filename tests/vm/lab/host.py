@@ -26,6 +26,11 @@ def make_network(count):
         command("ip", "link", "set", "cable%d" % number, "master", "bridge0", "up")
 
 
+def remove_network(count):
+    for name in ["cable%d" % number for number in range(1, count + 1)] + ["bridge0"]:
+        subprocess.run(["ip", "link", "delete", name], stderr=subprocess.DEVNULL, check=False)
+
+
 def plug_cable(number, plugged):
     command("ip", "link", "set", "cable%d" % number, "up" if plugged else "down")
 
@@ -65,7 +70,9 @@ def start_qemu(directory, images, number, khz, rtc):
         path = "%s/port%d" % (directory, port)
         arguments += ["-chardev", "socket,id=port%d,path=%s,server=on,wait=off" % (port, path),
                       "-device", "virtserialport,chardev=port%d,name=vm.%d" % (port, port)]
-    return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    with open(directory + "/qemu", "w") as said:
+        return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stderr=said,
+                                preexec_fn=die_with_parent)
 
 
 def set_real_time(process, on):

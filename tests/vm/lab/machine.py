@@ -39,7 +39,7 @@ class Machine:
                     raise Gone(self.name + " did not start") from None
                 time.sleep(0.1)
 
-    def await_boot(self, timeout=120):
+    def await_boot(self, timeout=240):
         """Until systemd has started everything."""
         end = time.monotonic() + timeout
         while True:
@@ -138,7 +138,7 @@ class Machine:
         boot = self.run("cat /proc/sys/kernel/random/boot_id")
         host.set_real_time(self.process, False)
         act()
-        end = time.monotonic() + 120
+        end = time.monotonic() + 240
         while True:
             try:
                 if self.run("cat /proc/sys/kernel/random/boot_id") != boot:
