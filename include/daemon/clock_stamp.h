@@ -15,16 +15,19 @@
 int64_t clock_bracket(clockid_t outer, clockid_t inner, int reads, int64_t *outer_ns,
                       int64_t *inner_ns);
 
-/* Earlier readings of both, for the rate at which they drift apart.  All zero at the start. */
+/* Earlier readings of both, the newest first: between two of them REALTIME runs evenly, but for
+ * the beginning of a second, where the kernel's slews change their rates.  All zero at the start. */
+#define CLOCK_MARKS 16
 struct clock_marks {
-    struct reading older, newer;
+    struct reading at[CLOCK_MARKS];
 };
 
 /* Whenever both were read: remembers it if it is time to. */
 void clock_marks_note(struct clock_marks *marks, const struct reading *now);
 
-/* RAW when REALTIME was real_ns.  0; -ERANGE if that is later than now or more than a
- * second ago, or if REALTIME was set since the older mark. */
+/* RAW when REALTIME was real_ns.  0; -ERANGE if that is later than now or more than a second ago,
+ * if REALTIME was set since the mark before it, or if it cannot be told to a microsecond because a
+ * slew began or ended meanwhile. */
 int clock_stamp_raw(const struct clock_marks *marks, const struct reading *now, int64_t real_ns,
                     int64_t *raw_ns);
 

@@ -102,8 +102,49 @@ static void marks_are_a_while_apart(void **state)
     (void)state;
     for (int i = 0; i < 1000; i++, now.raw_ns += NS_PER_MS)
         clock_marks_note(&marks, &now);
-    assert_true(marks.newer.raw_ns - marks.older.raw_ns >= 100 * NS_PER_MS);
-    assert_true(now.raw_ns - marks.older.raw_ns <= 300 * NS_PER_MS);
+    for (int i = 1; i < CLOCK_MARKS; i++)
+        assert_true(marks.at[i - 1].raw_ns - marks.at[i].raw_ns >= 10 * NS_PER_MS);
+    assert_true(now.raw_ns - marks.at[0].raw_ns <= 10 * NS_PER_MS);
+    assert_true(now.raw_ns - marks.at[CLOCK_MARKS - 1].raw_ns <= 300 * NS_PER_MS);
+}
+
+/* A slew of 10 % begins with a second of REALTIME, a tick late. */
+static struct reading slewed_reading(int64_t raw_ns)
+{
+    int64_t slewed_ns = raw_ns - (RAW0 + NS_PER_S + 4 * NS_PER_MS);
+
+    return (struct reading){raw_ns, TOTAL0 + (slewed_ns > 0 ? slewed_ns / 10 : 0)};
+}
+
+/* Wrong by a part of that rate a stamp would be earlier than its frame, which no queue makes it:
+ * better none. */
+static void stamps_around_the_beginning_of_a_slew_are_right_or_none(void **state)
+{
+    static const int64_t ages_ns[] = {100 * NS_PER_US, 2 * NS_PER_MS, 30 * NS_PER_MS};
+    static const int64_t pauses_ns[] = {NS_PER_MS, 30 * NS_PER_MS, 200 * NS_PER_MS};
+    int converted = 0, asked = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 9; i++) {
+        struct clock_marks marks = {0};
+        int64_t end_ns = RAW0 + 2 * NS_PER_S;
+
+        for (int64_t raw_ns = RAW0; raw_ns < end_ns; raw_ns += pauses_ns[i / 3]) {
+            struct reading now = slewed_reading(raw_ns);
+            struct reading then = slewed_reading(raw_ns - ages_ns[i % 3]);
+            int64_t told_ns = 0;
+
+            clock_marks_note(&marks, &now);
+            if (raw_ns < RAW0 + NS_PER_S / 2)
+                continue;
+            asked++;
+            if (clock_stamp_raw(&marks, &now, then.raw_ns + then.total_ns, &told_ns) < 0)
+                continue;
+            converted++;
+            assert_true(llabs(told_ns - then.raw_ns) <= 2 * NS_PER_US);
+        }
+    }
+    assert_true(converted > asked * 95 / 100);
 }
 
 static int64_t host(clockid_t id)
@@ -175,6 +216,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(stamps_from_before_a_step_are_refused),
         cmocka_unit_test(marks_are_a_while_apart),
+        cmocka_unit_test(stamps_around_the_beginning_of_a_slew_are_right_or_none),
         cmocka_unit_test(an_emulated_machine_tells_what_it_read),
         cmocka_unit_test(an_emulated_machine_looks_back_at_its_own_rate),
     };
