@@ -24,8 +24,9 @@ struct kernel_port {
     void (*release)(void *context); /* frees the context; the clock goes on */
     void *context;
     uint32_t precision_ns; /* width of one reading */
-    const char *units;     /* a directory with one directory for each running unit: who else
-                            * may turn this clock.  NULL: nobody can be named */
+    /* Who else may turn this clock: directories with one directory for each running unit, and
+     * one for each process as in proc(5).  NULL: nobody can be named. */
+    const char *units, *processes;
 };
 
 /* Opens a clock over the port and takes the port over (also on failure).

@@ -32,14 +32,15 @@ enum clock_slew {
 };
 
 /* True if `found` differs from what the kernel itself makes of `left` in the
- * seconds between: one line of old -> new values in `text` then.  lost: which of
- * the slews are not where the laws of clock_trail have them. */
+ * seconds between: one line of old -> new values in `text` then.  That the time was set is not in
+ * it: the discipline notices and says by how much.  lost: which of the slews are not where the
+ * laws of clock_trail have them. */
 bool clock_meddling_describe(const struct clock_settings *left, const struct clock_settings *found,
                              unsigned lost, char *text, size_t size);
 
-/* The running time services by name, "chrony.service or ntp.service": those
- * that have a directory in `units`.  "another program" if there are none, or
- * units is NULL. */
-void clock_meddling_culprit(const char *units, char *text, size_t size);
+/* Who it may have been: the running time services by name, "chrony.service or ntp.service", which
+ * have a directory in `units`; else the running programs that are known to turn clocks, "chronyd
+ * (process 812)", which have one in `processes`; else "another program".  NULL: not looked for. */
+void clock_meddling_culprit(const char *units, const char *processes, char *text, size_t size);
 
 #endif

@@ -171,7 +171,7 @@ static void tell_meddling(struct clock *clock, int64_t raw_ns, const char *chang
     clock->meddled_raw_ns = raw_ns;
     if (!quiet)
         return;
-    clock_meddling_culprit(clock->port.units, culprit, sizeof culprit);
+    clock_meddling_culprit(clock->port.units, clock->port.processes, culprit, sizeof culprit);
     journal_say(LOG_WARNING, &(struct journal_fields){.message_id = MESSAGE_INTERFERENCE},
                 "The clock was changed by %s: %s. Only one program may steer it: stop the "
                 "other.",

@@ -3,6 +3,7 @@
 
 #include "core/timestamp.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -15,6 +16,8 @@
 #define MAXERROR_LIMIT_US 16000000
 #define PPM_PER_FREQ (1.0 / 65536.0)
 
+#define NAME_SIZE 17 /* TASK_COMM_LEN and a newline */
+
 /* STA_INS and STA_DEL are not ours to defend. */
 #define STATUS_OURS \
     (STA_PLL | STA_FLL | STA_FREQHOLD | STA_NANO | STA_UNSYNC | STA_PPSFREQ | STA_PPSTIME)
@@ -23,6 +26,11 @@ static const char *const services[] = {
     "chrony.service",  "chronyd.service",           "ntp.service",   "ntpd.service",
     "ntpsec.service",  "openntpd.service",          "ptp4l.service", "phc2sys.service",
     "ntpd-rs.service", "systemd-timesyncd.service",
+};
+
+/* As the kernel calls them, of those that may be started by hand. */
+static const char *const programs[] = {
+    "chronyd", "ntpd", "ntpdate", "ntp-daemon", "ptp4l", "phc2sys", "adjtimex",
 };
 
 __attribute__((format(printf, 4, 5))) static void
@@ -93,12 +101,14 @@ static bool status_kept(const struct clock_settings *left, const struct clock_se
     return changed == 0;
 }
 
-/* Setting the time drops slews and synchronisation; nothing in there is news then. */
+/* Setting the time drops slews and synchronisation, and nothing else; that is no news then. */
 static bool was_set(const struct clock_settings *left, const struct clock_settings *found)
 {
+    int status = left->status | STA_UNSYNC;
+
     return found->second < left->second ||
            (found->maxerror_us == MAXERROR_LIMIT_US && !maxerror_kept(left, found) &&
-            (found->status & STA_UNSYNC) && found->remainder_ns == 0);
+            ((found->status ^ status) & STATUS_OURS) == 0 && found->remainder_ns == 0);
 }
 
 static void describe_rates(const struct clock_settings *left, const struct clock_settings *found,
@@ -131,10 +141,8 @@ bool clock_meddling_describe(const struct clock_settings *left, const struct clo
 {
     text[0] = '\0';
     describe_rates(left, found, text, size);
-    if (was_set(left, found)) {
-        append(text, size, ", ", "the time was set");
-        return true;
-    }
+    if (was_set(left, found))
+        return text[0] != '\0';
     if (!status_kept(left, found))
         append(text, size, ", ", "status 0x%04x -> 0x%04x", (unsigned)left->status,
                (unsigned)found->status);
@@ -145,17 +153,61 @@ bool clock_meddling_describe(const struct clock_settings *left, const struct clo
     return text[0] != '\0';
 }
 
-void clock_meddling_culprit(const char *units, char *text, size_t size)
+static void append_services(const char *units, char *text, size_t size)
 {
     char path[PATH_MAX];
     struct stat entry;
 
-    text[0] = '\0';
-    for (size_t i = 0; units && i < sizeof services / sizeof services[0]; i++) {
+    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", units, services[i]);
         if (stat(path, &entry) == 0 && S_ISDIR(entry.st_mode))
             append(text, size, " or ", "%s", services[i]);
     }
+}
+
+/* What a process is called; false if it is gone. */
+static bool read_name(const char *processes, const char *process, char name[NAME_SIZE])
+{
+    char path[PATH_MAX];
+    FILE *file;
+    bool read;
+
+    (void)snprintf(path, sizeof path, "%s/%s/comm", processes, process);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    read = fgets(name, NAME_SIZE, file);
+    (void)fclose(file);
+    if (read)
+        name[strcspn(name, "\n")] = '\0';
+    return read;
+}
+
+static void append_programs(const char *processes, char *text, size_t size)
+{
+    DIR *directory = opendir(processes);
+    const struct dirent *entry;
+    char name[NAME_SIZE];
+
+    while (directory && (entry = readdir(directory))) {
+        if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name) ||
+            !read_name(processes, entry->d_name, name))
+            continue;
+        for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
+            if (strcmp(name, programs[i]) == 0)
+                append(text, size, " or ", "%s (process %s)", name, entry->d_name);
+    }
+    if (directory)
+        (void)closedir(directory);
+}
+
+void clock_meddling_culprit(const char *units, const char *processes, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (units)
+        append_services(units, text, size);
+    if (text[0] == '\0' && processes)
+        append_programs(processes, text, size);
     if (text[0] == '\0')
         append(text, size, "", "another program");
 }

@@ -11,6 +11,7 @@
 #define READS 3
 #define READS_FOR_PRECISION 16
 #define UNITS "/sys/fs/cgroup/system.slice"
+#define PROCESSES "/proc"
 #define NEVER_S INT64_C(0x7fffffff00000000) /* far beyond what the kernel can reach */
 
 struct machine {
@@ -135,6 +136,7 @@ int clock_kernel_port(struct kernel_port *port)
         .context = machine,
         .precision_ns = precision_ns(),
         .units = UNITS,
+        .processes = PROCESSES,
     };
     return 0;
 }

@@ -206,6 +206,7 @@ int clock_remote_port(const char *path, const struct kernel_port *local, struct 
         .context = remote,
         .precision_ns = remote->local.precision_ns,
         .units = remote->local.units,
+        .processes = remote->local.processes,
     };
     return 0;
 }

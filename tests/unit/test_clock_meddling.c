@@ -61,8 +61,11 @@ static void every_change_is_told(void **state)
         {{.modes = ADJ_STATUS, .status = STA_PLL}, "status 0x2081 -> 0x2001"},
         {{.modes = ADJ_STATUS, .status = STA_PLL | STA_FREQHOLD | STA_UNSYNC}, "-> 0x20c1"},
         {{.modes = ADJ_OFFSET_SINGLESHOT, .offset = 9000}, "adjtime slew 0 -> "},
-        {{.modes = ADJ_SETOFFSET, .time = {.tv_sec = 5}}, "the time was set"},
-        {{.modes = ADJ_SETOFFSET, .time = {.tv_sec = -5}}, "the time was set"},
+        /* What chronyd does first; a clock that is set keeps the other bits. */
+        {{.modes = ADJ_STATUS | ADJ_MAXERROR | ADJ_OFFSET,
+          .status = STA_UNSYNC,
+          .maxerror = 16000000},
+         "status 0x2081 -> 0x0040"},
     };
 
     (void)state;
@@ -81,6 +84,27 @@ static void every_change_is_told(void **state)
         assert_int_equal(lines, 1);
         clock_free(clock);
     }
+}
+
+/* The discipline says so, and by how much; and what another program does after that is news. */
+static void a_clock_that_was_set_is_not_told_here(void **state)
+{
+    struct virtual_kernel kernel;
+    struct clock *clock = virtual_clock(&kernel, NULL);
+
+    (void)state;
+    for (int seconds = -5; seconds <= 5; seconds += 10) {
+        steer(clock, 1000, 8 * NS_PER_MS);
+        meddle(&kernel, (struct timex){.modes = ADJ_SETOFFSET, .time = {.tv_sec = seconds}});
+        pass(&kernel, NS_PER_S);
+        (void)look(clock);
+        assert_int_equal(lines, 0);
+    }
+    steer(clock, 1000, 0);
+    meddle(&kernel, (struct timex){.modes = ADJ_FREQUENCY, .freq = 5 * PPM});
+    (void)look(clock);
+    assert_int_equal(lines, 1);
+    clock_free(clock);
 }
 
 static void told_again_after_a_quiet_hour(void **state)
@@ -126,7 +150,7 @@ static void culprits_are_named(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(units));
-    clock_meddling_culprit(units, text, sizeof text);
+    clock_meddling_culprit(units, NULL, text, sizeof text);
     assert_string_equal(text, "another program");
     (void)snprintf(path, sizeof path, "%s/systemd-timesyncd.service", units);
     assert_int_equal(mkdir(path, 0700), 0);
@@ -141,9 +165,53 @@ static void culprits_are_named(void **state)
     char other[128];
     (void)snprintf(other, sizeof other, "%s/chrony.service", units);
     assert_int_equal(mkdir(other, 0700), 0);
-    clock_meddling_culprit(units, text, sizeof text);
+    clock_meddling_culprit(units, NULL, text, sizeof text);
     assert_string_equal(text, "chrony.service or systemd-timesyncd.service");
     assert_int_equal(rmdir(other) | rmdir(path) | rmdir(units), 0);
+}
+
+static void write_name(const char *processes, const char *process, const char *name)
+{
+    char path[128];
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/%s", processes, process);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof path, "%s/%s/comm", processes, process);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fprintf(file, "%s\n", name);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void remove_name(const char *processes, const char *process)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/%s/comm", processes, process);
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof path, "%s/%s", processes, process);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void a_program_started_by_hand_is_named(void **state)
+{
+    char processes[] = "/tmp/berkeley-processes-XXXXXX";
+    char text[256];
+
+    (void)state;
+    assert_non_null(mkdtemp(processes));
+    write_name(processes, "7", "chronyc");
+    write_name(processes, "812", "chronyd");
+    write_name(processes, "self", "ntpd");
+    clock_meddling_culprit("/nowhere", processes, text, sizeof text);
+    assert_string_equal(text, "chronyd (process 812)");
+    remove_name(processes, "812");
+    clock_meddling_culprit(NULL, processes, text, sizeof text);
+    assert_string_equal(text, "another program");
+    remove_name(processes, "7");
+    remove_name(processes, "self");
+    assert_int_equal(rmdir(processes), 0);
 }
 
 int main(void)
@@ -152,9 +220,11 @@ int main(void)
         cmocka_unit_test(quiet_while_alone),
         cmocka_unit_test(maxerror_run_full_is_no_meddling),
         cmocka_unit_test(every_change_is_told),
+        cmocka_unit_test(a_clock_that_was_set_is_not_told_here),
         cmocka_unit_test(told_again_after_a_quiet_hour),
         cmocka_unit_test(foreign_adjtime_is_cancelled),
         cmocka_unit_test(culprits_are_named),
+        cmocka_unit_test(a_program_started_by_hand_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
