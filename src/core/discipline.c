@@ -11,6 +11,7 @@
 
 #define MAP_FREQ_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
 
+#define KNOWN_SD_PPB 20e3             /* nearer than most crystals are to what they should be */
 #define LEARNED_SD_PPB 100.0          /* a frequency known this well is worth keeping */
 #define RESUME_TOLERANCE_NS NS_PER_MS /* what A may have left its map by while no daemon ran */
 #define RESUME_FREQ_PPB 10000.0 /* more no crystal changes by between two savings */
@@ -23,6 +24,9 @@
  * 0.5 s (1 / (1 - 1/8)); a chunk of c is told as c / (1 + c) once it runs, c up to 1/8. */
 #define FOREIGN_SLEW_SHARE 4
 #define FOREIGN_CHUNK_PPB 150e6
+/* A second's end that the kernel takes in late, since the processor slept or was somebody else's,
+ * finds it at the rate of a chunk ordered up to so long ago. */
+#define FOREIGN_LATE_NS (4 * NS_PER_S)
 
 struct discipline *discipline_new(const struct discipline_limits *limits)
 {
@@ -170,6 +174,7 @@ static int64_t unexplained(const struct discipline *discipline, const struct clo
     int64_t slewed_ns = timestamp_abs(underway_ns) + timestamp_abs(delivered_ns - underway_ns);
     int64_t tolerance_ns = FOREIGN_FLOOR_NS + slewed_ns / FOREIGN_SLEW_SHARE +
                            timestamp_drift(discipline->last_chunk_ns, FOREIGN_CHUNK_PPB) +
+                           timestamp_drift(span_ns, (double)discipline->late_chunk_ns) +
                            timestamp_drift(span_ns, FOREIGN_RATE_PPB);
 
     return timestamp_abs(foreign_ns) <= tolerance_ns ? 0 : foreign_ns;
@@ -217,10 +222,23 @@ static void age_holdover(struct discipline *discipline, int64_t raw_ns)
         discipline->state = SYNC_UNSYNCHRONISED;
 }
 
-/* The learned frequency, as far as the kernel can run at it. */
-static void order_freq(struct discipline *discipline, struct discipline_outcome *outcome)
+/* A clock that is brought in goes on as it is until its frequency is known, and the slews alone
+ * follow the map: the guess of a new link's first seconds would stay in force if the daemon were
+ * killed then. */
+static double known_freq(const struct discipline *discipline, const struct clock_status *status)
 {
-    double freq_ppb = discipline->target.map.freq_ppb;
+    const struct target *target = &discipline->target;
+
+    if (target->in || target->freq_sd_ppb <= KNOWN_SD_PPB)
+        return target->map.freq_ppb;
+    return discipline->memory.learned ? discipline->memory.freq_ppb : status->freq_ppb;
+}
+
+/* The learned frequency, as far as the kernel can run at it. */
+static void order_freq(struct discipline *discipline, const struct clock_status *status,
+                       struct discipline_outcome *outcome)
+{
+    double freq_ppb = known_freq(discipline, status);
     bool beyond = fabs(freq_ppb) > DISCIPLINE_FREQ_LIMIT_PPB;
 
     outcome->order.freq_ppb = freq_ppb;
@@ -304,7 +322,7 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
         return;
     }
     discipline->panic_said = false;
-    order_freq(discipline, outcome);
+    order_freq(discipline, status, outcome);
     if (!discipline_must_step(discipline, outcome->outstanding_ns)) {
         order_slew(discipline, status, outcome);
         return;
@@ -315,9 +333,22 @@ static void pursue(struct discipline *discipline, const struct clock_status *sta
     discipline->stepped = true;
 }
 
+/* The largest chunk lately, which counts for less and less. */
+static int64_t late_chunk(const struct discipline *discipline, int64_t raw_ns, int64_t chunk_ns)
+{
+    double age = (double)(raw_ns - discipline->last.raw_ns) / (double)FOREIGN_LATE_NS;
+    double left = discipline->has_last ? fmax(0, 1 - age) : 0;
+    int64_t old_ns = timestamp_round((double)discipline->late_chunk_ns * left);
+
+    return old_ns > chunk_ns ? old_ns : chunk_ns;
+}
+
 static void remember(struct discipline *discipline, const struct clock_status *status,
                      const struct discipline_outcome *outcome)
 {
+    discipline->last_chunk_ns = timestamp_abs(outcome->order.slew_ns) / SLEW_PLL_SHARE;
+    discipline->late_chunk_ns =
+        late_chunk(discipline, status->now.raw_ns, discipline->last_chunk_ns);
     discipline->has_last = true;
     discipline->last = status->now;
     discipline->last_step_ns = outcome->step_ns;
@@ -325,7 +356,6 @@ static void remember(struct discipline *discipline, const struct clock_status *s
     discipline->last_by_hand =
         discipline_step_confirmed(discipline->confirmed_ns, outcome->step_ns);
     discipline->last_underway_ns = status->underway_ns;
-    discipline->last_chunk_ns = timestamp_abs(outcome->order.slew_ns) / SLEW_PLL_SHARE;
     discipline->last_ordered_ns = outcome->order.slew_ns + outcome->order.adjtime_ns;
     discipline->last_slew_ns =
         discipline->last_ordered_ns + (outcome->step_ns ? 0 : status->underway_ns);

@@ -33,6 +33,7 @@ struct discipline {
     int64_t last_ordered_ns;  /* of it: by that order */
     int64_t last_underway_ns; /* besides; a step ends it */
     int64_t last_chunk_ns;    /* what the PLL takes of the order at the next second */
+    int64_t late_chunk_ns;    /* the largest of these lately: it may still run */
     int64_t last_step_ns;     /* to be made after it; 0: none */
     bool last_by_hand;
 };

@@ -22,6 +22,7 @@ struct slewed_clock {
     double extra_ns;      /* what the chunks so far deliver beyond what the remainder said */
     double fastest_ppm;   /* largest rate of a slew so far */
     bool soon;            /* the discipline asked for an early tick */
+    bool late;            /* a second's end is taken in when somebody looks, not before */
 };
 
 static inline struct slewed_clock slewed_clock(int64_t total_ns, double phase_ns)
@@ -51,13 +52,13 @@ static inline void slewed_clock_run(struct slewed_clock *clock, double span_ns)
     clock->raw_ns += timestamp_round(span_ns);
     while (span_ns > 0) {
         double rate = slewed_clock_rate(clock);
-        double part_ns = fmin(span_ns, clock->second_ns / rate);
+        double part_ns = clock->late ? span_ns : fmin(span_ns, clock->second_ns / rate);
 
         clock->moved_ns += part_ns * (rate - 1);
         clock->second_ns -= part_ns * rate;
         span_ns -= part_ns;
         clock->fastest_ppm = fmax(clock->fastest_ppm, fabs(clock->chunk_ns) / 1e3);
-        if (clock->second_ns <= 0.001)
+        while (clock->second_ns <= 0.001)
             slewed_clock_next_second(clock);
     }
 }

@@ -298,9 +298,61 @@ static void frequencies_beyond_the_kernel_are_said_once(void **state)
     discipline_free(discipline);
 }
 
+/* What a new link guesses in its first second would stay if the daemon were killed then. */
+static void a_frequency_is_not_ordered_before_it_is_known(void **state)
+{
+    struct discipline *discipline = fresh();
+    struct target target = target_ahead(0, false);
+    struct clock_status status = status_at(RAW_NS);
+    struct discipline_outcome outcome;
+
+    (void)state;
+    target.map.freq_ppb = 900e3;
+    target.freq_sd_ppb = 250e3;
+    assert_int_equal(discipline_follow(discipline, &target), 0);
+    discipline_tick(discipline, &status, &outcome);
+    assert_true(outcome.steer);
+    assert_true(outcome.order.freq_ppb == status.freq_ppb);
+    assert_false(outcome.events & DISCIPLINE_BEYOND);
+
+    target.in = true; /* the group counts on it */
+    assert_int_equal(discipline_follow(discipline, &target), 0);
+    discipline_tick(discipline, &status, &outcome);
+    assert_true(outcome.events & DISCIPLINE_BEYOND);
+
+    target.in = false;
+    target.map.freq_ppb = 24e3;
+    target.freq_sd_ppb = 5e3;
+    assert_int_equal(discipline_follow(discipline, &target), 0);
+    discipline_tick(discipline, &status, &outcome);
+    assert_true(outcome.order.freq_ppb == target.map.freq_ppb);
+    discipline_free(discipline);
+}
+
+/* A daemon started again goes on with what it learned while its new link guesses. */
+static void until_then_the_one_learned_before_is_kept(void **state)
+{
+    struct discipline *discipline = fresh();
+    struct discipline_memory memory = {.learned = true, .freq_ppb = 23e3, .freq_sd_ppb = 50};
+    struct target target = target_ahead(0, false);
+    struct clock_status status = status_at(RAW_NS);
+    struct discipline_outcome outcome;
+
+    (void)state;
+    assert_int_equal(discipline_resume(discipline, &memory, true), 0);
+    target.map.freq_ppb = -300e3;
+    target.freq_sd_ppb = 250e3;
+    assert_int_equal(discipline_follow(discipline, &target), 0);
+    discipline_tick(discipline, &status, &outcome);
+    assert_true(outcome.order.freq_ppb == memory.freq_ppb);
+    discipline_free(discipline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_frequency_is_not_ordered_before_it_is_known),
+        cmocka_unit_test(until_then_the_one_learned_before_is_kept),
         cmocka_unit_test(without_a_map_everything_stays),
         cmocka_unit_test(a_map_is_followed),
         cmocka_unit_test(impossible_maps_leave_the_old_one),

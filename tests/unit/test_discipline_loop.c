@@ -91,6 +91,26 @@ static void a_reversal_is_nobody_elses_doing(void **state)
     }
 }
 
+/* The processor slept, or a guest's was not let run: the chunk under way goes on meanwhile. */
+static void a_second_that_ends_late_is_nobody_elses_doing(void **state)
+{
+    (void)state;
+    struct dice dice = dice_new();
+
+    for (int phase = 0; phase < 20; phase++) {
+        for (int sign = -1; sign <= 1; sign += 2) {
+            struct bench bench = bench_new(&bench_limits, sign * 2 * NS_PER_S, false, phase * 5e7);
+
+            for (unsigned i = 0; i < 60; i++) {
+                bench.clock.late = dice_below(&dice, 2) == 0;
+                bench_tick(&bench);
+                assert_dice(&dice, !(bench.outcome.events & DISCIPLINE_FOREIGN));
+            }
+            bench_free(&bench);
+        }
+    }
+}
+
 static void somebody_elses_step_is_noticed(void **state)
 {
     (void)state;
@@ -181,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_maps_are_followed_harmlessly),
         cmocka_unit_test(a_reversal_is_nobody_elses_doing),
+        cmocka_unit_test(a_second_that_ends_late_is_nobody_elses_doing),
         cmocka_unit_test(somebody_elses_step_is_noticed),
         cmocka_unit_test(small_meddling_is_simply_corrected),
         cmocka_unit_test(before_any_map_a_foreign_step_is_noticed_too),
