@@ -20,7 +20,7 @@
 #include <systemd/sd-event.h>
 
 #define TICK_US UINT64_C(1000000)
-#define BLIND_TICKS 30
+#define BLIND_TICKS 45 /* the units' watchdog has ended a clock process that hangs by then */
 #define SOON_US (DISCIPLINE_SOON_NS / NS_PER_US)
 
 struct reading daemon_read_clock(struct daemon *daemon)
@@ -159,7 +159,8 @@ static void tell_status(struct daemon *daemon)
 /* A machine without ticks knows neither silence nor the end of holdover. */
 static void go_blind(struct daemon *daemon, int error)
 {
-    journal_errno(error, "Cannot look at the clock: %m. It is tried again in a second.");
+    if (daemon->blind == 0)
+        journal_errno(error, "Cannot look at the clock: %m. It is tried again every second.");
     if (++daemon->blind < BLIND_TICKS)
         return;
     journal_error("The clock was out of reach for too long: this daemon ends, and its unit starts "
@@ -177,6 +178,8 @@ void daemon_look(struct daemon *daemon)
         go_blind(daemon, r);
         return;
     }
+    if (daemon->blind > 0)
+        journal_notice("The clock can be looked at again.");
     daemon->blind = 0;
     event.tick.observed = !clock_adjusts(daemon->clock);
     dispatch(daemon, &event);
