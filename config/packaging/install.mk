@@ -27,7 +27,6 @@ catalogdir ?= $(call systemd_directory,catalogdir,systemd/catalog)
 sysusersdir ?= $(call systemd_directory,sysusersdir,sysusers.d)
 firewalldir ?= /usr/lib/firewalld/services
 endif
-ntpunitsdir ?= $(dir $(catalogdir))ntp-units.d
 
 daemon_units := berkeley-master.service berkeley-slave.service
 manuals := $(wildcard man/*.[1-8])
@@ -48,7 +47,6 @@ files = \
 	systemd/50-berkeley.preset=$(presetdir)/50-berkeley.preset \
 	config/sysusers.conf=$(sysusersdir)/berkeley.conf \
 	config/berkeley.catalog=$(catalogdir)/berkeley.catalog \
-	config/ntp-units.list=$(ntpunitsdir)/50-berkeley.list \
 	config/firewalld.xml=$(firewalldir)/berkeley.xml \
 	config/berkeley.ufw=$(ufwdir)/berkeley \
 	config/berkeleyctl.bash-completion=$(completiondir)/berkeleyctl \
