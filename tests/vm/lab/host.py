@@ -46,7 +46,8 @@ def start_qemu(directory, images, number, khz, rtc):
         page.truncate(PAGE_BYTES)
     kernel = [
         "root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off net.ifnames=0 audit=0",
-        "apparmor=0 nokaslr tsc_early_khz=%d tsc=reliable nohpet pmtmr=0 clocksource=tsc" % khz,
+        "apparmor=0 nokaslr no_timer_check tsc_early_khz=%d tsc=reliable nohpet pmtmr=0" % khz,
+        "clocksource=tsc",
         "systemd.hostname=vm%d systemd.machine_id=%032x" % (number, 0xB0000 + number),
         "vm.address=10.77.0.%d/24 systemd.show_status=0" % number,
     ]

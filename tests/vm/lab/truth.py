@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the machines' clocks truly showed, as truth.c tells it."""
 
+import errno
 import math
 import os
 import queue
@@ -10,6 +11,8 @@ import time
 
 from . import host
 from .host import command
+
+SET_TRIES = 5
 
 
 class Clock:
@@ -69,9 +72,13 @@ class Truth:
                 self.recorded.append(Row(line))
 
     def set_clock(self, number, offset_ms):
-        self.process.stdin.write("set %d %d\n" % (number, round(offset_ms * 1e6)))
-        self.process.stdin.flush()
-        error = self.answers.get(timeout=30)
+        """Again while the machine is too busy to answer."""
+        for _ in range(SET_TRIES):
+            self.process.stdin.write("set %d %d\n" % (number, round(offset_ms * 1e6)))
+            self.process.stdin.flush()
+            error = self.answers.get(timeout=30)
+            if error != -errno.ETIMEDOUT:
+                break
         if error:
             raise OSError(-error, "clock of machine %d not set" % number)
 

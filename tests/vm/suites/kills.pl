@@ -1,0 +1,85 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
+# kills.pl SEED KILLS: the slave's daemon, its clock's process, or both are killed while a large
+# slew is under way, KILLS times.  A line of JSON for each: the kernel's clock before, right after,
+# and once it was tidied.  Only what a minimal Debian has in it.
+use strict;
+use warnings;
+use Time::HiRes qw(sleep clock_gettime CLOCK_MONOTONIC CLOCK_REALTIME);
+
+use constant {SYS_adjtimex => 159, CLOCK_MONOTONIC_RAW => 4, DAEMON_BITS => 0x1 | 0x8 | 0x80};
+my %units = (daemon => ['berkeley-slave'], clock => ['berkeley-clock@slave'],
+             both => ['berkeley-slave', 'berkeley-clock@slave']);
+my ($seed, $kills) = @ARGV;
+srand $seed;
+
+# struct timex of 64 bits: modes, offset, freq, maxerror, esterror, status, constant, precision,
+# tolerance, seconds, microseconds, tick
+sub adjtimex
+{
+    my $timex = pack 'L x4 q q q q l x4 q q q q q q x160', @_, (0) x (12 - @_);
+    syscall(SYS_adjtimex, $timex) >= 0 or die "adjtimex: $!";
+    return unpack 'L x4 q q q q l x4 q q q q q q', $timex;
+}
+
+sub clock
+{
+    my (undef, $pll, $freq, undef, undef, $status, undef, undef, undef, undef, undef, $tick) =
+        adjtimex(0);
+    my (undef, $adjtime) = adjtimex(0xa001);
+    $pll *= 1000 unless $status & 0x2000;
+    $pll -= 1 << 32 if $pll > 0x7fffffff;
+    return {pll_ns => $pll, adjtime_us => $adjtime, ppm => $freq / 65536, status => $status,
+            tick_us => $tick};
+}
+
+sub json
+{
+    my ($value) = @_;
+    return ref $value ? '{' . join(', ', map { "\"$_\": " . json($value->{$_}) } sort keys %$value) . '}'
+        : $value =~ /^-?[\d.]+(e-?\d+)?$/ ? $value : "\"$value\"";
+}
+
+sub pid
+{
+    my $pid = qx(systemctl show -p MainPID --value $_[0]);
+    return $pid + 0;
+}
+
+sub until_true
+{
+    my ($seconds, $what) = @_;
+    my $end = clock_gettime(CLOCK_MONOTONIC) + $seconds;
+    while (!$what->()) {
+        return 0 if clock_gettime(CLOCK_MONOTONIC) > $end;
+        sleep 0.01;
+    }
+    return 1;
+}
+
+# How far CLOCK_REALTIME has come from the oscillator, us.
+sub moved_us
+{
+    return (clock_gettime(CLOCK_REALTIME) - clock_gettime(CLOCK_MONOTONIC_RAW)) * 1e6;
+}
+
+for my $kill (1 .. $kills) {
+    my $kind = ('daemon', 'both', 'clock')[$kill % 3];
+    my $set_us = int((50 + rand 100) * (rand() < 0.5 ? -1e3 : 1e3));
+    adjtimex(0x100, (0) x 8, $set_us < 0 ? -1 : 0, $set_us < 0 ? $set_us + 1000000 : $set_us);
+    my $slewed = until_true(40, sub { my $now = clock(); abs($now->{pll_ns}) > 1e6 || abs($now->{adjtime_us}) > 500 });
+    sleep rand 1.5;
+    my @pids = map { pid($_) } @{$units{$kind}};
+    my $before = clock();
+    my $at_us = moved_us();
+    kill 'KILL', @pids;
+    my $handed = clock();
+    my $tidied = until_true(8, sub { $kind eq 'clock' ? pid($units{clock}[0]) != $pids[0] && pid($units{clock}[0])
+                                                      : !(clock()->{status} & DAEMON_BITS) });
+    my $after = clock();
+    my $moved_us = moved_us() - $at_us;
+    my $back = until_true(60, sub { my $pid = pid('berkeley-slave'); $pid && ($kind eq 'clock' || $pid != $pids[0]) });
+    print json({kind => $kind, set_us => $set_us, slewed => $slewed, before => $before,
+                handed => $handed, tidied => $tidied, after => $after, moved_us => $moved_us,
+                back => $back}), "\n";
+}
