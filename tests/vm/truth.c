@@ -6,9 +6,9 @@
  *                                 "set MACHINE NS" makes a machine's CLOCK_REALTIME this host's
  *                                 plus NS; answered by a row "set MACHINE ERROR"
  * A row: seconds of CLOCK_MONOTONIC, then for each machine, at that instant: offset to this host
- * (us), frequency (ppm), status and maxerror (us) of its adjtimex; and of all readings since the row
- * before: least and largest rate of the clock (ppm) and largest step back (ns), each only as far as
- * it is beyond doubt; nan where a machine did not tell.
+ * (us), frequency (ppm), status and maxerror (us) of its adjtimex; and of all readings since the
+ * row before: least and largest rate of the clock (ppm) and largest step back (ns), each only as
+ * far as it is beyond doubt; nan where a machine did not tell.
  */
 #include <errno.h>
 #include <fcntl.h>

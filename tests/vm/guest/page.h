@@ -31,7 +31,7 @@ struct page_record {
 /* Each request is a number of the host's that the probe repeats once it is done. */
 struct page {
     _Atomic uint64_t starts;          /* of the probe: it writes 0 records before, then counts up */
-    _Atomic uint64_t written;         /* records so far; the latest is at (written - 1) % PAGE_RECORDS */
+    _Atomic uint64_t written;         /* records so far: the next is written % PAGE_RECORDS */
 
     _Atomic uint64_t listening;       /* host: nonzero while it asks for the TSC */
     _Atomic uint64_t tsc_asked;

@@ -12,6 +12,7 @@ from .truth import Truth
 
 __all__ = ["Failed", "Gone", "Lab"]
 
+
 class Lab:
     """lab[1] is the first machine."""
 
@@ -89,8 +90,9 @@ class Lab:
         key = self[master].read("/etc/berkeley.key")
         address = self[master].address
         for number in [master] + slaves:
-            role = 'master: { listen = ["%s"]; };' if number == master else 'slave: { master = "%s"; };'
-            self[number].write("/etc/berkeley.conf", 'group = "vm";\n%s\n' % (role % address))
+            role = ('master: { listen = ["%s"]; };' if number == master else
+                    'slave: { master = "%s"; };') % address
+            self[number].write("/etc/berkeley.conf", 'group = "vm";\n%s\n' % role)
             self[number].write("/etc/berkeley.conf.d/test.conf", conf + "\n")
             self[number].write("/etc/berkeley.key", key, 0o640)
             self[number].run("chgrp berkeley /etc/berkeley.key")

@@ -73,7 +73,8 @@ class Machine:
         """The output of a command that ends with that status (None: with any)."""
         found, output, errors = self.call(command, timeout, stdin)
         if status is not None and found != status:
-            raise Failed("%s: %s: exit status %d\n%s%s" % (self.name, command, found, output, errors))
+            raise Failed("%s: %s: exit status %d\n%s%s" % (self.name, command, found, output,
+                                                           errors))
         return output
 
     def ctl(self, word):
@@ -90,7 +91,8 @@ class Machine:
 
     def write(self, path, text, mode=0o644):
         quoted = shlex.quote(path)
-        self.run("mkdir -p $(dirname %s) && cat >%s && chmod %o %s" % (quoted, quoted, mode, quoted),
+        self.run("mkdir -p $(dirname %s) && cat >%s && chmod %o %s" % (quoted, quoted, mode,
+                                                                       quoted),
                  stdin=text.encode())
 
     def push(self, local, remote):

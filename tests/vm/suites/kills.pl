@@ -36,8 +36,14 @@ sub clock
 sub json
 {
     my ($value) = @_;
-    return ref $value ? '{' . join(', ', map { "\"$_\": " . json($value->{$_}) } sort keys %$value) . '}'
-        : $value =~ /^-?[\d.]+(e-?\d+)?$/ ? $value : "\"$value\"";
+    return $value =~ /^-?[\d.]+(e-?\d+)?$/ ? $value : "\"$value\"" unless ref $value;
+    return '{' . join(', ', map { "\"$_\": " . json($value->{$_}) } sort keys %$value) . '}';
+}
+
+sub is_slewing
+{
+    my $now = clock();
+    return abs($now->{pll_ns}) > 1e6 || abs($now->{adjtime_us}) > 500;
 }
 
 sub pid
@@ -67,18 +73,24 @@ for my $kill (1 .. $kills) {
     my $kind = ('daemon', 'both', 'clock')[$kill % 3];
     my $set_us = int((50 + rand 100) * (rand() < 0.5 ? -1e3 : 1e3));
     adjtimex(0x100, (0) x 8, $set_us < 0 ? -1 : 0, $set_us < 0 ? $set_us + 1000000 : $set_us);
-    my $slewed = until_true(40, sub { my $now = clock(); abs($now->{pll_ns}) > 1e6 || abs($now->{adjtime_us}) > 500 });
+    my $slewed = until_true(40, \&is_slewing);
     sleep rand 1.5;
     my @pids = map { pid($_) } @{$units{$kind}};
     my $before = clock();
     my $at_us = moved_us();
     kill 'KILL', @pids;
     my $handed = clock();
-    my $tidied = until_true(8, sub { $kind eq 'clock' ? pid($units{clock}[0]) != $pids[0] && pid($units{clock}[0])
-                                                      : !(clock()->{status} & DAEMON_BITS) });
+    my $tidied = until_true(8, sub {
+        return !(clock()->{status} & DAEMON_BITS) if $kind ne 'clock';
+        my $pid = pid($units{clock}[0]);
+        return $pid && $pid != $pids[0];
+    });
     my $after = clock();
     my $moved_us = moved_us() - $at_us;
-    my $back = until_true(60, sub { my $pid = pid('berkeley-slave'); $pid && ($kind eq 'clock' || $pid != $pids[0]) });
+    my $back = until_true(60, sub {
+        my $pid = pid('berkeley-slave');
+        return $pid && ($kind eq 'clock' || $pid != $pids[0]);
+    });
     print json({kind => $kind, set_us => $set_us, slewed => $slewed, before => $before,
                 handed => $handed, tidied => $tidied, after => $after, moved_us => $moved_us,
                 back => $back}), "\n";

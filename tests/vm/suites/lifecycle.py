@@ -73,7 +73,8 @@ def find(messages, text):
 
 def edit(machine, key, value):
     """As somebody does with an editor: the key's line, commented out or not."""
-    machine.run("sed -i 's/^\\( *\\)#\\?%s = .*/\\1%s = %s;/' %s" % (key, key, value, CONFIGURATION))
+    machine.run("sed -i 's/^\\( *\\)#\\?%s = .*/\\1%s = %s;/' %s"
+                % (key, key, value, CONFIGURATION))
 
 
 def test_install(lab, report):
@@ -111,7 +112,8 @@ def test_start(lab, report):
     await_synchronised(lab, report, begun)
     for machine in lab.machines:
         sentence = show(machine, service(machine), "StatusText")
-        report.check(machine.name + ": STATUS says so", "synchronised: offset" in sentence, sentence)
+        report.check(machine.name + ": STATUS says so", "synchronised: offset" in sentence,
+                     sentence)
         answer = machine.run("timedatectl show -p NTP -p NTPSynchronized").split()
         report.check(machine.name + ": timedatectl", answer == ["NTP=yes", "NTPSynchronized=yes"],
                      " ".join(answer))
@@ -141,8 +143,9 @@ def test_rights(lab, report):
         for unit, user, power in ((service(machine), "berkeley", 0),
                                   (clock_service(machine), "berkeley-clock", CAP_SYS_TIME)):
             pid = show(machine, unit, "MainPID")
-            found = machine.run("ps -o user:20= -p %s; sed -n 's/^Cap\\(Eff\\|Prm\\|Bnd\\):\\s*//p' "
-                                "/proc/%s/status" % (pid, pid)).split()
+            found = machine.run("ps -o user:20= -p %s; "
+                                "sed -n 's/^Cap\\(Eff\\|Prm\\|Bnd\\):\\s*//p' /proc/%s/status"
+                                % (pid, pid)).split()
             report.check("%s is %s with capabilities %#x" % (unit, user, power),
                          found[0] == user and [int(c, 16) for c in found[1:]] == [power] * 3,
                          " ".join(found))
@@ -207,7 +210,8 @@ def test_credential(lab, report):
 
 def test_watchdog(lab, report):
     """The slave's daemon and the master's clock process hang (SIGSTOP)."""
-    begun, stopped = lab.truth.now(), ((lab[1], "berkeley-clock@master"), (lab[2], "berkeley-slave"))
+    begun = lab.truth.now()
+    stopped = (lab[1], "berkeley-clock@master"), (lab[2], "berkeley-slave")
     at = [moment(machine) for machine, _ in stopped]
     pids = [show(machine, unit, "MainPID") for machine, unit in stopped]
     for (machine, _), pid in zip(stopped, pids):
