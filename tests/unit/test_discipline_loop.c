@@ -98,8 +98,8 @@ static void a_second_that_ends_late_is_nobody_elses_doing(void **state)
     struct dice dice = dice_new();
 
     for (int phase = 0; phase < 20; phase++) {
-        for (int sign = -1; sign <= 1; sign += 2) {
-            struct bench bench = bench_new(&bench_limits, sign * 2 * NS_PER_S, false, phase * 5e7);
+        for (int64_t sign = -1; sign <= 1; sign += 2) {
+            struct bench bench = bench_new(&bench_limits, 2 * sign * NS_PER_S, false, phase * 5e7);
 
             for (unsigned i = 0; i < 60; i++) {
                 bench.clock.late = dice_below(&dice, 2) == 0;

@@ -30,14 +30,18 @@
 /* How long a row waits for a machine. */
 #define LATE_S 1.5
 #define LOOK_US 50000
-#define ASKS_MIN 1000
+#define ASKS_MIN 200
 #define ASKS_MAX 100000
 #define KNOWN_S 200e-9
-#define GIVE_UP_S 2.0
+/* A machine that is being booted has more to do, and less of this host to do it with while asked. */
+#define ASK_S 0.3
+#define ASK_AGAIN_S 2.0
+#define SET_S 2.0
 
 struct machine {
     struct page *page;
     uint64_t starts;              /* of the probe, when the constant was found out */
+    uint64_t asked_tsc;           /* when it was, or was not: the host's */
     int64_t ahead;                /* the constant: the machine's TSC minus the host's */
     uint64_t read;                /* records so far */
     struct page_record before;    /* the last of them; its tsc is 0: there is none */
@@ -126,7 +130,7 @@ static bool ask(struct page *page, uint64_t until, uint64_t *before, uint64_t *a
 static void calibrate(struct machine *machine)
 {
     struct page *page = machine->page;
-    uint64_t until = page_tsc() + (uint64_t)(GIVE_UP_S * hz), before, after, starts = page->starts;
+    uint64_t until = page_tsc() + (uint64_t)(ASK_S * hz), before, after, starts = page->starts;
     int64_t least = INT64_MIN, most = INT64_MAX;
     int asks = 0;
 
@@ -142,7 +146,9 @@ static void calibrate(struct machine *machine)
     page->listening = 0;
     machine->known = asks >= ASKS_MIN && starts != 0 && starts == page->starts;
     machine->starts = starts;
-    machine->ahead = least + (most - least) / 2;
+    machine->asked_tsc = page_tsc();
+    if (asks > 0)
+        machine->ahead = least + (most - least) / 2;
     machine->read = page->written;
     machine->before.tsc = 0;
 }
@@ -226,8 +232,9 @@ static bool follow(struct machine *machine, uint64_t instant)
 static void look_after(struct machine *machine)
 {
     uint64_t starts = machine->page->starts;
+    bool lately = seconds(machine->asked_tsc, page_tsc()) < ASK_AGAIN_S;
 
-    if (starts && (!machine->known || machine->starts != starts))
+    if (starts && !lately && (!machine->known || machine->starts != starts))
         calibrate(machine);
 }
 
@@ -255,13 +262,13 @@ static void print_row(struct machine *machines, int count, uint64_t instant)
 static void set_clock(struct machine *machine, int number, int64_t ns)
 {
     struct page *page = machine->page;
-    uint64_t until = page_tsc() + (uint64_t)(GIVE_UP_S * hz);
+    uint64_t until = page_tsc() + (uint64_t)(SET_S * hz);
     int64_t real_ns;
 
     calibrate(machine);
     page->set_tsc = read_clock(CLOCK_REALTIME, &real_ns) + (uint64_t)machine->ahead;
     page->set_ns = real_ns + ns;
-    page->set_asked++;
+    page->set_asked += machine->known;
     while (page->set_answered != page->set_asked && page_tsc() < until)
         usleep(1000);
     /* Not a step that anybody else made. */

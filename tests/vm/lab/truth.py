@@ -58,7 +58,7 @@ class Truth:
         self.process = subprocess.Popen(
             [self.program, "record", str(self.hz)] + pages, text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, preexec_fn=host.die_with_parent)
-        os.sched_setscheduler(self.process.pid, os.SCHED_RR, os.sched_param(3))
+        os.setpriority(os.PRIO_PROCESS, self.process.pid, -15)
         threading.Thread(target=self.record, daemon=True).start()
 
     def record(self):

@@ -24,7 +24,7 @@ slave: { retry_max = "5 s"; };
 clock: { step_threshold = "5 s"; };
 """
 ROOT = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../..")
-OTHER_VERSION = """#include "core/wire.h"
+OTHER_VERSION = """#include_next "core/wire.h"
 #undef WIRE_VERSION
 #define WIRE_VERSION 2
 """
@@ -224,11 +224,11 @@ def try_full_disk(lab, report):
 def build_other_version(lab):
     """The same daemon, speaking version 2 of the protocol."""
     directory = lab.directory + "/other"
-    os.makedirs(directory)
-    with open(directory + "/wire.h", "w") as header:
+    os.makedirs(directory + "/core")
+    with open(directory + "/core/wire.h", "w") as header:
         header.write(OTHER_VERSION)
     subprocess.run(["nice", "make", "-s", "-C", ROOT, "BUILD=" + directory, "prefix=/usr",
-                    "sysconfdir=/etc", "CFLAGS=-O1", "CPPFLAGS=-include %s/wire.h" % directory,
+                    "sysconfdir=/etc", "CFLAGS=-O1", "CPPFLAGS=-iquote " + directory,
                     directory + "/berkeleyd"], check=True, stdout=subprocess.DEVNULL)
     return directory + "/berkeleyd"
 
