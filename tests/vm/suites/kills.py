@@ -63,7 +63,8 @@ def check(report, kills, at_least):
                  "%.3f ppm" % max(changes))
     report.check("and near the one learned before all this", max(off) <= UNKNOWN_PPM,
                  "at most %.1f ppm" % max(off))
-    report.check("tick and status are put right", all(is_tidy(kill) for kill in ended),
-                 "%d of %d" % (sum(map(is_tidy, ended)), len(ended)))
+    untidy = [json.dumps(kill) for kill in ended if not is_tidy(kill)]
+    report.check("tick and status are put right", not untidy,
+                 "%d of %d %s" % (len(ended) - len(untidy), len(ended), " ".join(untidy)))
     report.check("systemd started it again", all(kill["back"] for kill in kills),
                  "%d of %d" % (sum(kill["back"] for kill in kills), len(kills)))
