@@ -45,9 +45,9 @@ static void tell_quorum_lost(const struct note *note)
                     note->counted, note->present, note->count);
     else if (note->state)
         journal_say(LOG_WARNING, &fields,
-                    "No group yet: of %u clocks only %u are within 10 s of their median, no "
-                    "majority. Nobody is corrected: set the clocks that are wrong, or name one "
-                    "that is right in master.references.",
+                    "No group yet: of %u clocks only %u are within 10 s and 500 ppm of their "
+                    "medians, no majority. Nobody is corrected: set the clocks that are wrong, or "
+                    "name one that is right in master.references.",
                     note->present, note->counted);
     else
         journal_say(LOG_WARNING, &fields,

@@ -168,9 +168,9 @@ static void test_a_lost_quorum(void **state)
     (void)state;
     tell((struct note){.kind = NOTE_QUORUM_LOST, .state = 1, .counted = 1, .present = 3},
          MESSAGE_QUORUM_LOST,
-         "No group yet: of 3 clocks only 1 are within 10 s of their median, no majority. Nobody is "
-         "corrected: set the clocks that are wrong, or name one that is right in "
-         "master.references.");
+         "No group yet: of 3 clocks only 1 are within 10 s and 500 ppm of their medians, no "
+         "majority. Nobody is corrected: set the clocks that are wrong, or name one that is right "
+         "in master.references.");
     tell((struct note){.kind = NOTE_QUORUM_LOST, .state = 2, .counted = 1, .present = 2, .count = 3},
          MESSAGE_QUORUM_LOST,
          "Too few clocks: 1 of 2 can be counted, master.quorum asks for 3. Nobody is corrected until "
