@@ -165,6 +165,7 @@ static int64_t unexplained(const struct discipline *discipline, const struct clo
                            bool stepped)
 {
     int64_t span_ns = status->now.raw_ns - discipline->last.raw_ns;
+    int64_t late_ns = timestamp_clamp(span_ns, FOREIGN_LATE_NS);
     int64_t underway_ns = stepped ? 0 : discipline->last_underway_ns;
     int64_t delivered_ns = underway_ns + discipline->last_ordered_ns - status->slew_left_ns;
     int64_t moved_ns = status->now.total_ns - discipline->last.total_ns;
@@ -174,7 +175,7 @@ static int64_t unexplained(const struct discipline *discipline, const struct clo
     int64_t slewed_ns = timestamp_abs(underway_ns) + timestamp_abs(delivered_ns - underway_ns);
     int64_t tolerance_ns = FOREIGN_FLOOR_NS + slewed_ns / FOREIGN_SLEW_SHARE +
                            timestamp_drift(discipline->last_chunk_ns, FOREIGN_CHUNK_PPB) +
-                           timestamp_drift(span_ns, (double)discipline->late_chunk_ns) +
+                           timestamp_drift(late_ns, (double)discipline->late_chunk_ns) +
                            timestamp_drift(span_ns, FOREIGN_RATE_PPB);
 
     return timestamp_abs(foreign_ns) <= tolerance_ns ? 0 : foreign_ns;
