@@ -30,17 +30,12 @@ struct emulated_view {
     struct emulated_state copy;
 };
 
-static int64_t clock_ns(clockid_t id)
+static int64_t host_now_ns(void)
 {
     struct timespec t = {0};
 
-    (void)clock_gettime(id, &t);
+    (void)clock_gettime(CLOCK_MONOTONIC_RAW, &t);
     return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-static int64_t host_now_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC_RAW);
 }
 
 static void advance(struct emulated_state *state, int64_t host_ns)
@@ -188,12 +183,13 @@ static uint32_t precision_ns(void)
 
 static int initial_state(const struct emulated_oscillator *wanted, struct emulated_state *state)
 {
-    int64_t real_ns;
+    int64_t host_ns, real_ns;
 
     *state = (struct emulated_state){0};
-    if (!oscillator_init(&state->oscillator, host_now_ns(), wanted->frequency_ppb,
-                         wanted->wander_ppb, wanted->seed) ||
-        timestamp_add(clock_ns(CLOCK_REALTIME), wanted->offset_ns, &real_ns) < 0 ||
+    (void)clock_bracket(CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, HOST_READS, &host_ns, &real_ns);
+    if (!oscillator_init(&state->oscillator, host_ns, wanted->frequency_ppb, wanted->wander_ppb,
+                         wanted->seed) ||
+        timestamp_add(real_ns, wanted->offset_ns, &real_ns) < 0 ||
         !(real_ns >= 0 && real_ns < TIMESTAMP_LIMIT_NS))
         return -ERANGE;
     timex_model_init(&state->model, state->oscillator.raw_ns, real_ns);
