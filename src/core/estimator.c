@@ -29,7 +29,8 @@
  * 2 n, and nothing counts for ever, for paths change. */
 #define DOUBT 1.0
 #define DOUBT_FRAMES 2000.0
-#define LOST_TO_RESTART 64    /* frames in a row that fit nothing */
+#define LOST_TO_RESTART 64    /* frames in a row that fit nothing, ... */
+#define EARLY_TO_RESTART 32   /* ... of one direction that came impossibly early: no queue does that */
 #define BETTER_START 8.0      /* times: a first round trip this much longer than a later one ... */
 #define BETTER_START_FRAMES 64 /* ... soon after it was one that somebody slept through */
 #define BACK_LIMIT_S 10.0     /* frames this much older than the newest are not used */
@@ -250,8 +251,10 @@ static bool absorb(struct estimator *estimator, enum direction direction, int64_
 static bool is_lost(const struct estimator *estimator)
 {
     const struct hypothesis *best = &estimator->bank[estimator->best];
+    const struct challenger *challenger = &estimator->challenger;
 
-    return estimator->challenger.lost >= LOST_TO_RESTART || !isfinite(best->x[THETA]) ||
+    return challenger->lost >= LOST_TO_RESTART || challenger->early[FORWARD] >= EARLY_TO_RESTART ||
+           challenger->early[BACKWARD] >= EARLY_TO_RESTART || !isfinite(best->x[THETA]) ||
            !(best->p[THETA][THETA] > 0);
 }
 

@@ -6,6 +6,7 @@
 #define STAMP_SD_NS 20.0     /* reading two clocks is not more exact than this */
 #define GATE_QUEUES 12.0     /* e^-12: one frame in 160000 queues longer, ... */
 #define GATE_SD 6.0          /* ... on top of what the prediction may be wrong */
+#define GATE_SD_LEAST 3.0    /* up to here nothing else need explain it */
 #define CONCEDE_SD 2.0       /* earlier than that: the hypothesis was too sure of itself */
 #define MOVED_SHARE 0.75     /* by measurement: the 99 % of errors are then near 1.7 sd */
 #define LATE_GROWTH 1.01     /* of lambda: frames are late because queues have grown */
@@ -150,6 +151,19 @@ static double concede(struct hypothesis *hypothesis, enum direction direction, d
     return evidence;
 }
 
+/* By the queue that is known, and by what the prediction may be wrong.  Or if it is likelier that
+ * it is of another queue, in which frames are as late as this one on average: such a one would
+ * move a prediction that is known much less well than the queue by all that it is late. */
+static bool is_late(double late_ns, double lambda, double variance)
+{
+    double sd_ns = sqrt(variance);
+
+    if (!(late_ns <= GATE_QUEUES * lambda + GATE_SD * sd_ns))
+        return true;
+    return late_ns > GATE_SD_LEAST * sd_ns && sd_ns > lambda &&
+           density(-late_ns, lambda, variance) + log(late_ns / lambda) < -GATE_QUEUES;
+}
+
 static void wait_longer(struct queue *queue)
 {
     queue->mean_ns *= LATE_GROWTH;
@@ -169,7 +183,7 @@ struct fitting hypothesis_update(struct hypothesis *hypothesis, enum direction d
     struct fitting fitting = {.fit = FIT_USED, .innovation_ns = -early_ns};
 
     hypothesis->early = early_ns > GATE_SD * sd_ns ? hypothesis->early + 1 : 0;
-    if (!(-early_ns <= GATE_QUEUES * queue->mean_ns + GATE_SD * sd_ns)) {
+    if (is_late(-early_ns, queue->mean_ns, variance)) {
         fitting.fit = FIT_LATE;
         wait_longer(queue);
     } else if (hypothesis->early > 0) {
