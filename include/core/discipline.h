@@ -23,7 +23,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define DISCIPLINE_TICK_NS NS_PER_S
 #define DISCIPLINE_SOON_NS (250 * NS_PER_MS)
+#define DISCIPLINE_AWAY_NS (50 * NS_PER_MS)
 
 /* Sds in a bound, chosen by simulation: none of thousands of fault runs and of the runs of
  * 20,000 s of S1..S5 had an error beyond it, and the median bound is then 3.0 to 3.9 times
@@ -64,8 +66,7 @@ struct order {
     double freq_ppb;
     int64_t slew_ns;      /* by the PLL; replaces its remainder, the chunk under way excepted */
     int64_t adjtime_ns;   /* by adjtime, whole microseconds; replaces what it has left likewise */
-    bool soon;            /* more is ordered than shall be delivered: tick again in
-                           * DISCIPLINE_SOON_NS */
+    bool soon;            /* more is ordered than shall be delivered: tick again soon */
     int64_t maxerror_ns;  /* the bound */
     int64_t esterror_ns;
     bool synchronised;    /* STA_UNSYNC cleared */
@@ -213,5 +214,11 @@ double discipline_freq_sd(const struct discipline *discipline, const struct read
 
 /* Goes up whenever samples taken before lose their meaning. */
 uint32_t discipline_epoch(const struct discipline *discipline);
+
+/* How long after a tick that read `now` the next one is due: DISCIPLINE_TICK_NS, or
+ * DISCIPLINE_SOON_NS.  Longer if that would be within DISCIPLINE_AWAY_NS of the beginning of a
+ * second of the corrected clock: the kernel takes that in some ms late, and until then nobody can
+ * tell if the chunk of that second runs, or still that of the one before. */
+int64_t discipline_pause(const struct reading *now, bool soon);
 
 #endif

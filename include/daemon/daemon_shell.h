@@ -42,7 +42,8 @@ struct daemon {
     struct actions actions;
     bool dispatching;
     bool trace; /* asked for on the control socket */
-    bool soon; /* the next tick */
+    bool soon;        /* the next tick, which is due after so long: */
+    int64_t pause_ns;
     int64_t stepped_ns; /* what the clock was told last to step by, ... */
     int step_error;     /* ... and what came of it */
     unsigned blind; /* ticks in a row at which the clock could not be looked at */

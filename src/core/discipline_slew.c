@@ -91,3 +91,13 @@ void slew_order(int64_t left_ns, double rate_ppm, bool hurry, struct order *orde
     else
         order->slew_ns = timestamp_clamp(left_ns, limit_ns);
 }
+
+int64_t discipline_pause(const struct reading *now, bool soon)
+{
+    int64_t pause_ns = soon ? DISCIPLINE_SOON_NS : DISCIPLINE_TICK_NS;
+    int64_t part_ns = (now->raw_ns % NS_PER_S + now->total_ns % NS_PER_S + pause_ns) % NS_PER_S;
+    int64_t after_ns = (part_ns + NS_PER_S + DISCIPLINE_AWAY_NS) % NS_PER_S;
+
+    return after_ns < 2 * DISCIPLINE_AWAY_NS ? pause_ns + 3 * DISCIPLINE_AWAY_NS - after_ns
+                                             : pause_ns;
+}

@@ -21,7 +21,6 @@
 
 #define TICK_US UINT64_C(1000000)
 #define BLIND_TICKS 45 /* the units' watchdog has ended a clock process that hangs by then */
-#define SOON_US (DISCIPLINE_SOON_NS / NS_PER_US)
 
 struct reading daemon_read_clock(struct daemon *daemon)
 {
@@ -173,6 +172,7 @@ void daemon_look(struct daemon *daemon)
     struct event event = {.kind = EVENT_TICK};
     int r = clock_look(daemon->clock, &event.tick);
 
+    daemon->pause_ns = DISCIPLINE_TICK_NS;
     daemon->soon = false;
     if (r < 0) {
         go_blind(daemon, r);
@@ -183,6 +183,7 @@ void daemon_look(struct daemon *daemon)
     daemon->blind = 0;
     event.tick.observed = !clock_adjusts(daemon->clock);
     dispatch(daemon, &event);
+    daemon->pause_ns = discipline_pause(&event.tick.now, daemon->soon);
     daemon_segment_tick(daemon->segment, chronicle_tally(daemon->chronicle));
     daemon_state_tick(daemon->state);
     tell_status(daemon);
@@ -194,7 +195,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 
     (void)usec;
     daemon_look(context);
-    sd_event_source_set_time_relative(source, daemon->soon ? SOON_US : TICK_US);
+    sd_event_source_set_time_relative(source, (uint64_t)(daemon->pause_ns / NS_PER_US));
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 

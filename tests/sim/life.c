@@ -2,11 +2,12 @@
 /* life: what src/daemon/daemon.c does with events and actions. */
 #include "world_state.h"
 
+#include "core/discipline.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 
-#define TICK_NS NS_PER_S
 #define LATE_NS 40e3 /* mean: a timer's event is handled so much later */
 #define WAKE_MARGIN_NS NS_PER_US
 
@@ -173,6 +174,7 @@ void life_look(struct world *world, struct node *node)
 {
     struct event event = {.kind = EVENT_TICK};
 
+    node->pause_ns = DISCIPLINE_TICK_NS;
     if (!node_runs(node))
         return;
     truth_looking(world->truth, node->index);
@@ -182,6 +184,7 @@ void life_look(struct world *world, struct node *node)
     event.tick.observed = !clock_adjusts(node->clock);
     node->soon = false;
     life_dispatch(world, node, &event);
+    node->pause_ns = discipline_pause(&event.tick.now, node->soon);
     if (node_runs(node))
         node_save(node, false);
     truth_ticked(world->truth, node->index);
@@ -192,9 +195,8 @@ void life_tick(struct world *world, struct node *node)
     uint32_t generation = node->generation;
 
     life_look(world, node);
-    world_plan(world,
-               world->now_ns + (node->soon ? DISCIPLINE_SOON_NS : TICK_NS) + lateness(node),
-               HAPPENS_TICK, node->index, generation);
+    world_plan(world, world->now_ns + node->pause_ns + lateness(node), HAPPENS_TICK, node->index,
+               generation);
 }
 
 void life_wake(struct world *world, struct node *node)

@@ -48,7 +48,8 @@ struct node {
     bool learned; /* when the daemon last thought of saving */
 
     bool panicked;
-    bool soon;  /* the next tick */
+    bool soon;  /* the next tick, which is due after so long: */
+    int64_t pause_ns;
     bool stuck; /* the corrected clock it names stands still, at stuck_ns */
 
     /* What the scenario does to it. */

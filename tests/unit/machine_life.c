@@ -94,7 +94,7 @@ static void tick(struct life *life, bool jumped)
         timestamp_round(clock->slew_ns) + status.adjtime_left_ns + status.underway_ns;
     status.now = life->probe.now;
     tick_status(life, &status);
-    life->next_tick_ns = life->raw_ns + (life->soon ? DISCIPLINE_SOON_NS : NS_PER_S);
+    life->next_tick_ns = life->raw_ns + discipline_pause(&status.now, life->soon);
 }
 
 /* As no kernel would tell it. */
