@@ -36,6 +36,19 @@ static int64_t answer_time(const struct master *master)
     return master->config.answer_time_ns > 0 ? master->config.answer_time_ns : REPLY_TIMEOUT_NS;
 }
 
+/* The slaves take turns: what left at once would wait for each other at every device that they
+ * share, and so would the answers; always the same ones most, which looks like an offset. */
+static void begin_exchange(struct master *master)
+{
+    int64_t slaves = 0;
+
+    for (size_t i = 0; i < master->peer_count; i++)
+        slaves += master->peers[i].welcomed;
+    master->turn = 0;
+    master->turn_raw_ns = master->start_raw_ns + (int64_t)master->exchange * EXCHANGE_GAP_NS;
+    master->turn_ns = slaves > 0 ? EXCHANGE_GAP_NS / slaves : 0;
+}
+
 static void begin(struct master *master, const struct reading *now)
 {
     int64_t interval_ns = round_interval(master);
@@ -62,30 +75,50 @@ static void begin(struct master *master, const struct reading *now)
     if (master->next_raw_ns <= master->deadline_raw_ns)
         master->next_raw_ns = now->raw_ns + interval_ns;
     master->phase = PHASE_POLLING;
+    begin_exchange(master);
 }
 
-static void poll_everyone(struct master *master, const struct reading *now, struct actions *actions)
+static void poll_peer(struct master *master, uint32_t slot, const struct reading *now,
+                      struct actions *actions)
 {
-    for (uint32_t i = 0; i < master->peer_count; i++) {
-        struct peer *peer = &master->peers[i];
-        struct wire_frame frame = {.type = WIRE_POLL};
+    struct peer *peer = &master->peers[slot];
+    struct wire_frame frame = {.type = WIRE_POLL};
 
-        if (!peer->welcomed)
-            continue;
-        if (master->interval_changed)
+    frame.sequence = master_next_sequence(peer);
+    frame.poll.departure.sent = *now;
+    frame.poll.departure.prev_sequence = peer->poll_sequence;
+    frame.poll.departure.prev_raw_ns = peer->poll_raw_ns;
+    frame.poll.round = master->round;
+    frame.poll.exchange = (uint8_t)master->exchange;
+    peer->polls[master->exchange].sequence = frame.sequence;
+    actions_send(actions, slot, &frame);
+}
+
+static void tell_interval(struct master *master, struct actions *actions)
+{
+    for (uint32_t i = 0; i < master->peer_count; i++)
+        if (master->peers[i].welcomed)
             master_peer_welcome(master, i, actions);
-        frame.sequence = master_next_sequence(peer);
-        frame.poll.departure.sent = *now;
-        frame.poll.departure.prev_sequence = peer->poll_sequence;
-        frame.poll.departure.prev_raw_ns = peer->poll_raw_ns;
-        frame.poll.round = master->round;
-        frame.poll.exchange = (uint8_t)master->exchange;
-        peer->polls[master->exchange].sequence = frame.sequence;
-        actions_send(actions, i, &frame);
-    }
     master->interval_changed = false;
+}
+
+/* Everyone whose turn it is. */
+static void take_turns(struct master *master, const struct reading *now, struct actions *actions)
+{
+    if (master->interval_changed)
+        tell_interval(master, actions);
+    for (; master->turn < master->peer_count; master->turn++) {
+        if (!master->peers[master->turn].welcomed)
+            continue;
+        if (master->turn_raw_ns > now->raw_ns)
+            return;
+        poll_peer(master, master->turn, now, actions);
+        master->turn_raw_ns += master->turn_ns;
+    }
     if (++master->exchange == master->exchanges)
         master->phase = PHASE_WAITING;
+    else
+        begin_exchange(master);
 }
 
 static bool is_waited_for(const struct peer *peer)
@@ -110,7 +143,7 @@ int64_t master_round_wake_at(const struct master *master)
 {
     switch (master->phase) {
     case PHASE_POLLING:
-        return master->start_raw_ns + (int64_t)master->exchange * EXCHANGE_GAP_NS;
+        return master->turn_raw_ns;
     case PHASE_WAITING:
         return master->deadline_raw_ns;
     case PHASE_IDLE:
@@ -126,7 +159,7 @@ void master_round_wake(struct master *master, const struct reading *now, struct 
     if (master->phase == PHASE_IDLE && due)
         begin(master, now);
     if (master->phase == PHASE_POLLING && now->raw_ns >= master_round_wake_at(master)) {
-        poll_everyone(master, now, actions);
+        take_turns(master, now, actions);
         return;
     }
     if (master->phase == PHASE_WAITING && (due || master_round_complete(master))) {

@@ -129,6 +129,9 @@ struct master {
     uint32_t round;
     unsigned exchange;         /* next to go out */
     unsigned exchanges;        /* of this round */
+    uint32_t turn;             /* in this exchange: the slot that is polled next, ... */
+    int64_t turn_raw_ns;       /* ... when, ... */
+    int64_t turn_ns;           /* ... and how long before the one after it */
     int64_t start_raw_ns;      /* of this round */
     int64_t deadline_raw_ns;   /* of its answers */
     int64_t next_raw_ns;       /* the next round's start */

@@ -333,7 +333,7 @@ static void a_slave_that_does_not_read_stalls_nobody(void **state)
     started(&probe);
     join(&probe, 0, "node1", 1);
     join(&probe, 1, "node2", 2);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 300; i++) {
         next_wake(&probe);
         if (!probe_sent(&probe, 0, WIRE_POLL, &poll))
             continue;

@@ -15,6 +15,9 @@
 #define FAST_ROUNDS 8
 #define FAST_ROUNDS_MAX 60
 #define SUSPENDED_ROUNDS 4
+#define SLAVES 4
+#define EXCHANGES 2             /* of the probe's master */
+#define EXCHANGE_GAP_NS (20 * NS_PER_MS)
 
 /* A master, and what its slaves do: the first `answering` of them reply, the last of
  * these with a clock that is so far ahead. */
@@ -53,13 +56,14 @@ static void answer(struct scene *scene)
     struct probe *probe = &scene->probe;
     struct wire_frame poll, frame;
 
-    if (scene->answering == 0 || !probe_sent(probe, 0, WIRE_POLL, &poll))
-        return;
-    frame = probe_reply(probe, &poll, AHEAD_NS);
     for (uint32_t i = 0; i < scene->answering; i++) {
+        if (!probe_sent(probe, i, WIRE_POLL, &poll))
+            continue;
+        frame = probe_reply(probe, &poll, AHEAD_NS);
         if (i + 1 == scene->answering)
             frame.reply.departure.sent.total_ns += scene->lie_ns;
         probe_frame(probe, i, frame);
+        return;
     }
 }
 
@@ -200,6 +204,61 @@ static size_t place(const struct probe *probe, uint32_t peer, unsigned type)
     return i;
 }
 
+/* Who is polled at the next wake, alone, and when; slaves: nobody. */
+static uint32_t turn(struct scene *scene, int64_t *at_ns)
+{
+    uint32_t polled = scene->slaves;
+    struct wire_frame poll;
+
+    wake(scene);
+    *at_ns = scene->probe.now.raw_ns;
+    for (uint32_t i = 0; i < scene->slaves; i++) {
+        if (!probe_sent(&scene->probe, i, WIRE_POLL, &poll))
+            continue;
+        assert_int_equal(polled, scene->slaves);
+        polled = i;
+    }
+    return polled;
+}
+
+static void slaves_take_turns(void **state)
+{
+    (void)state;
+    struct scene scene;
+    int64_t at_ns, before_ns = 0;
+
+    begin(&scene, SLOW_NS, 1);
+    for (int i = 0; i < SLAVES; i++)
+        join(&scene, CLOCK_KIND_KERNEL);
+    next_round(&scene);
+    next_round(&scene);
+    before_ns = scene.probe.now.raw_ns;
+    for (uint32_t i = 1; i < EXCHANGES * SLAVES; i++) {
+        assert_int_equal(turn(&scene, &at_ns), i % SLAVES);
+        assert_int_equal(at_ns - before_ns, EXCHANGE_GAP_NS / SLAVES);
+        before_ns = at_ns;
+    }
+    probe_free(&scene.probe);
+}
+
+/* Of an exchange: the next one has a time of its own. */
+static void all_whose_turn_has_passed_are_polled(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct wire_frame poll;
+
+    begin(&scene, SLOW_NS, 1);
+    for (int i = 0; i < SLAVES; i++)
+        join(&scene, CLOCK_KIND_KERNEL);
+    next_round(&scene);
+    probe_wait(&scene.probe, 2 * EXCHANGE_GAP_NS / SLAVES);
+    probe_wake(&scene.probe);
+    for (uint32_t i = 0; i < SLAVES; i++)
+        assert_true(probe_sent(&scene.probe, i, WIRE_POLL, &poll) == (i == 1 || i == 2));
+    probe_free(&scene.probe);
+}
+
 static void configure(struct scene *scene, int64_t interval_ns)
 {
     struct master_config config = probe_master_config();
@@ -241,6 +300,12 @@ static void another_interval_is_told_once_before_the_next_poll(void **state)
         assert_true(place(&scene.probe, i, WIRE_WELCOME) < place(&scene.probe, i, WIRE_POLL));
     }
     assert_null(probe_note(&scene.probe, NOTE_SLAVE_JOINED));
+    assert_welcomes_nobody(&scene, 10);
+    next_round(&scene); /* the first of them is polled */
+    configure(&scene, SLOW_NS);
+    wake(&scene);
+    for (uint32_t i = 0; i < scene.slaves; i++)
+        assert_true(probe_sent(&scene.probe, i, WIRE_WELCOME, &frame));
     assert_welcomes_nobody(&scene, 10);
     probe_free(&scene.probe);
 }
@@ -295,6 +360,8 @@ int main(void)
         cmocka_unit_test(the_fast_phase_lasts_while_somebody_is_on_the_way),
         cmocka_unit_test(whoever_joins_starts_it_again_soon),
         cmocka_unit_test(a_suspended_clock_is_not_on_its_way),
+        cmocka_unit_test(slaves_take_turns),
+        cmocka_unit_test(all_whose_turn_has_passed_are_polled),
         cmocka_unit_test(another_interval_is_told_once_before_the_next_poll),
         cmocka_unit_test(a_shorter_interval_counts_from_now_on),
         cmocka_unit_test(stopping_says_good_bye_and_no_more),
