@@ -15,6 +15,9 @@
 /* A reference that is connected anew is not followed before its link is known so well, ... */
 #define REFERENCE_RATE_SD_PPB 50.0
 #define REFERENCE_SAMPLES 1000 /* ... or as well as it ever will be */
+/* So long, and so many rounds, what is learned of a clock is rather its link's news than its own. */
+#define NEW_NS (120 * NS_PER_S)
+#define NEW_ROUNDS 30
 
 struct standing *master_ballot_standing(struct master *master, const struct ballot *ballot,
                                         size_t i)
@@ -213,6 +216,62 @@ void master_exclude(struct master *master, const struct ballot *ballot, size_t i
     note->count = SUSPEND_ROUNDS;
 }
 
+/* Of the mean of the members' rates, as variances: how well it is known, how much of that is the
+ * doubt about those that are new in it, and how far it walks in a second. */
+struct rate_noise {
+    double all_ppb2, new_ppb2, walk_ppb2;
+};
+
+static struct rate_noise rate_noise_of(struct master *master, const struct ballot *ballot)
+{
+    int64_t new_ns = NEW_ROUNDS * master->config.interval_ns;
+    struct rate_noise noise = {0};
+    double members = 0;
+
+    if (new_ns < NEW_NS)
+        new_ns = NEW_NS;
+    for (size_t i = 0; i < ballot->count; i++) {
+        const struct average_clock *clock = &ballot->clocks[i];
+        const struct standing *standing = master_ballot_standing(master, ballot, i);
+        double var_ppb2;
+
+        if (!clock->votes || clock->verdict != VERDICT_COUNTED)
+            continue;
+        members++;
+        if (!ballot->peers[i])
+            continue;
+        var_ppb2 = pow(master_link_doubt(ballot->peers[i]) * clock->rate_sd_ppb, 2);
+        noise.all_ppb2 += var_ppb2;
+        noise.new_ppb2 += ballot->raw_ns - standing->in_raw_ns < new_ns ? var_ppb2 : 0;
+        noise.walk_ppb2 += pow(clock->wander_ppb, 2);
+    }
+    members = fmax(1, members * members);
+    return (struct rate_noise){noise.all_ppb2 / members, noise.new_ppb2 / members,
+                               noise.walk_ppb2 / members};
+}
+
+/* The group's rate is the mean of its members' own.  A new one comes in at the group's, by what
+ * its link says of it at first; whatever is learned of it later changes the mean.  So if most are
+ * new, the group's time would be turned off its course by what was only guessed, and who is in
+ * holdover hears nothing of it: r += k (mean - r), k = P / s^2 < 1, with s^2 the variance that
+ * those who are new bring in, and P that of r.  Beyond 3 sd that is no guess: it is the master's
+ * own oscillator, against which all are measured. */
+static double adopt_rate(struct master *master, const struct ballot *ballot,
+                         const struct average *average, bool references)
+{
+    double age_s = fmax(0, (double)(ballot->raw_ns - master->group.raw_ns) / 1e9);
+    double change_ppb = average->rate_ppb - master->group.freq_ppb;
+    struct rate_noise noise = rate_noise_of(master, ballot);
+
+    master->rate_var_ppb2 += noise.walk_ppb2 * age_s;
+    if (references || !master->settled || noise.new_ppb2 <= master->rate_var_ppb2 ||
+        pow(change_ppb, 2) > 9 * (noise.new_ppb2 + master->rate_var_ppb2)) {
+        master->rate_var_ppb2 = noise.all_ppb2;
+        return average->rate_ppb;
+    }
+    return master->group.freq_ppb + change_ppb * master->rate_var_ppb2 / noise.new_ppb2;
+}
+
 void master_adopt(struct master *master, const struct ballot *ballot, const struct average *average)
 {
     bool references = master_ballot_has_reference(ballot);
@@ -221,7 +280,7 @@ void master_adopt(struct master *master, const struct ballot *ballot, const stru
     master->average = *average;
     master->group = (struct map){.raw_ns = ballot->raw_ns,
                                  .total_ns = average->phase_ns,
-                                 .freq_ppb = average->rate_ppb};
+                                 .freq_ppb = adopt_rate(master, ballot, average, references)};
     for (size_t i = 0; i < ballot->count; i++) {
         const struct average_clock *clock = &ballot->clocks[i];
 

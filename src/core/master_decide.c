@@ -46,6 +46,7 @@ static void admit(struct master *master, const struct ballot *ballot, size_t i,
     int64_t group_ns = map_total_at(&master->group, ballot->raw_ns);
 
     standing->in = true;
+    standing->in_raw_ns = ballot->raw_ns;
     master_note_clock(master, ballot->peers[i], NOTE_CLOCK_IN, actions)->offset_ns =
         ballot->clocks[i].phase_ns - group_ns;
 }

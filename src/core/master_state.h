@@ -18,6 +18,7 @@ struct standing {
     bool coming;          /* in soon, if nothing comes between; since when: */
     int64_t coming_raw_ns;
     bool in;              /* votes: it was within the gates in the last round it took part in */
+    int64_t in_raw_ns;    /* since when */
     bool founder;         /* was averaged when the group was formed, ... */
     double founding_ppb;  /* ... its frequency in force then */
     bool censured;        /* outside the gate by a near miss in the round before */
@@ -139,6 +140,7 @@ struct master {
     bool formed;               /* the group has a time */
     bool settled;              /* and had a quorum of clocks that are in since */
     struct map group;          /* the group's time as the total correction of the master's RAW */
+    double rate_var_ppb2;      /* of its rate, as the members' own have told it */
     struct average average;    /* of the last round with a quorum */
     unsigned forming_rounds;   /* with enough clocks, before the group is formed */
     unsigned quiet_rounds;     /* since the last slave joined */
