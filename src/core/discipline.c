@@ -11,7 +11,8 @@
 
 #define MAP_FREQ_LIMIT_PPB 1e7 /* 1 %: beyond any oscillator */
 
-#define KNOWN_SD_PPB 20e3             /* nearer than most crystals are to what they should be */
+#define GUESSED_SD_PPB 20e3           /* nearer than most crystals are to what they should be */
+#define KNOWN_SD_PPB 1e3              /* a day's change of many a crystal */
 #define LEARNED_SD_PPB 100.0          /* a frequency known this well is worth keeping */
 #define RESUME_TOLERANCE_NS NS_PER_MS /* what A may have left its map by while no daemon ran */
 #define RESUME_FREQ_PPB 10000.0 /* more no crystal changes by between two savings */
@@ -223,16 +224,26 @@ static void age_holdover(struct discipline *discipline, int64_t raw_ns)
         discipline->state = SYNC_UNSYNCHRONISED;
 }
 
-/* A clock that is brought in goes on as it is until its frequency is known, and the slews alone
- * follow the map: the guess of a new link's first seconds would stay in force if the daemon were
- * killed then. */
-static double known_freq(const struct discipline *discipline, const struct clock_status *status)
+/* Of the frequency in force.  Other than zero is what an earlier daemon has learned. */
+static double held_sd(const struct discipline *discipline, const struct clock_status *status)
+{
+    if (discipline->freq_known)
+        return discipline->freq_sd_ppb;
+    return discipline->memory.learned || status->freq_ppb != 0 ? KNOWN_SD_PPB : GUESSED_SD_PPB;
+}
+
+/* Until the group knows a clock's frequency better than what is in force, that stays and the slews
+ * alone follow the map: the guess of a new link's first seconds would go on if the daemon were
+ * killed then, and in place of what a daemon before this one had learned. */
+static double known_freq(struct discipline *discipline, const struct clock_status *status)
 {
     const struct target *target = &discipline->target;
 
-    if (target->in || target->freq_sd_ppb <= KNOWN_SD_PPB)
-        return target->map.freq_ppb;
-    return discipline->memory.learned ? discipline->memory.freq_ppb : status->freq_ppb;
+    if (target->freq_sd_ppb > fmax(held_sd(discipline, status), KNOWN_SD_PPB))
+        return discipline->memory.learned ? discipline->memory.freq_ppb : status->freq_ppb;
+    discipline->freq_known = true;
+    discipline->freq_sd_ppb = target->freq_sd_ppb;
+    return target->map.freq_ppb;
 }
 
 /* The learned frequency, as far as the kernel can run at it. */
@@ -382,6 +393,8 @@ static void go_on_from(struct discipline *discipline, const struct clock_status 
     target->offset_sd_ns =
         timestamp_round(discipline_sd_at(discipline, raw_ns) + fabs((double)left_ns));
     target->freq_sd_ppb += discipline_wander(discipline) * sqrt(age_s) + off_ppb;
+    discipline->freq_known = true;
+    discipline->freq_sd_ppb = target->freq_sd_ppb;
     target->map = (struct map){.raw_ns = raw_ns,
                                .total_ns = status->now.total_ns + status->slew_left_ns,
                                .freq_ppb = freq_ppb};

@@ -16,6 +16,8 @@ struct discipline {
     bool stepped;     /* the one step was made, or is being made */
     bool step_refused; /* the clock would not: it is not tried again by itself */
     int64_t confirmed_ns; /* a person wants this step at the next tick; 0: nobody does */
+    bool freq_known;     /* that in force is a map's, then known to: */
+    double freq_sd_ppb;
     bool beyond_said, panic_said;
     int64_t forbidden_ns;     /* a correction asked for since the last tick; 0: none */
     enum sync_state state;

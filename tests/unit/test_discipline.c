@@ -299,52 +299,62 @@ static void frequencies_beyond_the_kernel_are_said_once(void **state)
 }
 
 /* What a new link guesses in its first second would stay if the daemon were killed then. */
-static void a_frequency_is_not_ordered_before_it_is_known(void **state)
+static double ordered_freq(struct discipline *discipline, double in_force_ppb, double freq_ppb,
+                           double sd_ppb, bool in)
 {
-    struct discipline *discipline = fresh();
-    struct target target = target_ahead(0, false);
+    struct target target = target_ahead(0, in);
     struct clock_status status = status_at(RAW_NS);
     struct discipline_outcome outcome;
 
-    (void)state;
-    target.map.freq_ppb = 900e3;
-    target.freq_sd_ppb = 250e3;
+    status.freq_ppb = in_force_ppb;
+    target.map.freq_ppb = freq_ppb;
+    target.freq_sd_ppb = sd_ppb;
     assert_int_equal(discipline_follow(discipline, &target), 0);
     discipline_tick(discipline, &status, &outcome);
     assert_true(outcome.steer);
-    assert_true(outcome.order.freq_ppb == status.freq_ppb);
     assert_false(outcome.events & DISCIPLINE_BEYOND);
+    return outcome.order.freq_ppb;
+}
 
-    target.in = true; /* the group counts on it */
-    assert_int_equal(discipline_follow(discipline, &target), 0);
-    discipline_tick(discipline, &status, &outcome);
-    assert_true(outcome.events & DISCIPLINE_BEYOND);
+static void a_frequency_is_not_ordered_before_it_is_known(void **state)
+{
+    struct discipline *discipline = fresh();
 
-    target.in = false;
-    target.map.freq_ppb = 24e3;
-    target.freq_sd_ppb = 5e3;
-    assert_int_equal(discipline_follow(discipline, &target), 0);
-    discipline_tick(discipline, &status, &outcome);
-    assert_true(outcome.order.freq_ppb == target.map.freq_ppb);
+    (void)state;
+    assert_true(ordered_freq(discipline, 0, 900e3, 250e3, false) == 0);
+    assert_true(ordered_freq(discipline, 0, 60e3, 21e3, false) == 0);
+    assert_true(ordered_freq(discipline, 0, 24e3, 19e3, false) == 24e3);
+    assert_true(ordered_freq(discipline, 24e3, 30e3, 5e3, false) == 30e3);
+    /* The guess of a new link does not take the place of a better one. */
+    assert_true(ordered_freq(discipline, 30e3, 45e3, 18e3, true) == 30e3);
+    assert_true(ordered_freq(discipline, 30e3, 33e3, 900, true) == 33e3);
+    /* Below 1 ppm the news counts. */
+    assert_true(ordered_freq(discipline, 33e3, 34e3, 20, true) == 34e3);
+    assert_true(ordered_freq(discipline, 34e3, 33.5e3, 950, true) == 33.5e3);
     discipline_free(discipline);
 }
 
-/* A daemon started again goes on with what it learned while its new link guesses. */
+static void until_then_the_one_in_force_is_kept(void **state)
+{
+    struct discipline *discipline = fresh();
+
+    (void)state;
+    assert_true(ordered_freq(discipline, -41e3, -300e3, 250e3, false) == -41e3);
+    assert_true(ordered_freq(discipline, -41e3, -30e3, 10e3, true) == -41e3);
+    assert_true(ordered_freq(discipline, -41e3, -40e3, 900, false) == -40e3);
+    discipline_free(discipline);
+}
+
 static void until_then_the_one_learned_before_is_kept(void **state)
 {
     struct discipline *discipline = fresh();
     struct discipline_memory memory = {.learned = true, .freq_ppb = 23e3, .freq_sd_ppb = 50};
-    struct target target = target_ahead(0, false);
-    struct clock_status status = status_at(RAW_NS);
-    struct discipline_outcome outcome;
 
     (void)state;
     assert_int_equal(discipline_resume(discipline, &memory, true), 0);
-    target.map.freq_ppb = -300e3;
-    target.freq_sd_ppb = 250e3;
-    assert_int_equal(discipline_follow(discipline, &target), 0);
-    discipline_tick(discipline, &status, &outcome);
-    assert_true(outcome.order.freq_ppb == memory.freq_ppb);
+    assert_true(ordered_freq(discipline, 0, -300e3, 250e3, false) == 23e3);
+    assert_true(ordered_freq(discipline, 23e3, 17e3, 6e3, true) == 23e3);
+    assert_true(ordered_freq(discipline, 23e3, 22e3, 900, true) == 22e3);
     discipline_free(discipline);
 }
 
@@ -352,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_frequency_is_not_ordered_before_it_is_known),
+        cmocka_unit_test(until_then_the_one_in_force_is_kept),
         cmocka_unit_test(until_then_the_one_learned_before_is_kept),
         cmocka_unit_test(without_a_map_everything_stays),
         cmocka_unit_test(a_map_is_followed),

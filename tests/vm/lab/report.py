@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What was asserted, and the figure: a table."""
 
+import os
 import time
 import traceback
 
@@ -37,21 +38,30 @@ class Report:
     def failed(self):
         return sum(not row[4] for row in self.rows)
 
-    def write(self):
-        """The table, as text in columns separated by tabs."""
+    def end(self):
+        """Writes the table and says how it went; the exit status."""
         with open(self.path, "w") as file:
-            print("suite\tstep\tasserted\tfigure\tresult", file=file)
             for row in self.rows:
                 cells = [cell.replace("\t", " ").replace("\n", " ") for cell in row[:4]]
                 print(*cells, "ok" if row[4] else "FAILED", sep="\t", file=file)
-
-    def end(self):
-        """Says how it went; the exit status."""
-        self.write()
-        for suite, step, what, figure, ok in self.rows:
-            if not ok:
-                print("FAILED: %s: %s: %s %s" % (suite, step, what, figure))
-        print("the table: %s" % self.path)
-        print("%.1f minutes" % ((time.monotonic() - self.begun) / 60))
-        print("%d passed, %d failed" % (len(self.rows) - self.failed, self.failed), flush=True)
+        print("%s: %.1f minutes" % (self.suite, (time.monotonic() - self.begun) / 60), flush=True)
         return 1 if self.failed or not self.rows else 0
+
+
+def end_report(path, tables, statuses):
+    """One table of several, and how it went; the exit status."""
+    rows = []
+    for table in tables:
+        if os.path.exists(table):
+            with open(table) as file:
+                rows += [line.rstrip("\n").split("\t") for line in file]
+    with open(path, "w") as file:
+        print("suite\tstep\tasserted\tfigure\tresult", file=file)
+        for row in rows:
+            print(*row, sep="\t", file=file)
+    failed = [row for row in rows if row[4] != "ok"]
+    for row in failed:
+        print("FAILED: %s: %s: %s %s" % tuple(row[:4]))
+    print("the table: " + path)
+    print("%d passed, %d failed" % (len(rows) - len(failed), len(failed)), flush=True)
+    return 1 if failed or not rows or any(statuses) else 0
