@@ -5,8 +5,8 @@
  * Each round: POLL every slave (a few exchanges, a short gap apart in which the
  * slaves take turns; none waits for another's answer), collect REPLYs until
  * everyone who answered last time has answered or the deadline is there, average
- * all clocks with the master's own, send each slave its CORRECT, and follow one's
- * own map.  Rounds start on a fixed beat that no slave can delay.
+ * all clocks with the master's own, follow one's own map, and send each slave its
+ * CORRECT, in turns too.  Rounds start on a fixed beat that no slave can delay.
  */
 #ifndef BERKELEY_CORE_MASTER_H
 #define BERKELEY_CORE_MASTER_H

@@ -260,7 +260,9 @@ static void order_freq(struct discipline *discipline, const struct clock_status 
         if (!discipline->beyond_said)
             outcome->events |= DISCIPLINE_BEYOND;
     }
-    discipline->beyond_said = beyond;
+    discipline->beyond_said =
+        beyond || (discipline->beyond_said &&
+                   fabs(discipline->target.map.freq_ppb) > DISCIPLINE_FREQ_LIMIT_PPB);
 }
 
 double discipline_slew_limit_ppm(const struct discipline *discipline)

@@ -120,18 +120,15 @@ static void fill_map(const struct master *master, struct peer *peer, int64_t raw
     correct->asymmetry_ns = timestamp_round(fmax(0, estimate->delay_ns + master->mean_delay_ns));
 }
 
-static void correct_peer(struct master *master, uint32_t slot, const struct reading *now,
-                         struct actions *actions)
+static void correct_peer(struct master *master, struct peer *peer, int64_t raw_ns)
 {
-    struct peer *peer = &master->peers[slot];
     enum clock_verdict verdict = peer->standing.verdict;
-    struct wire_frame frame = {.type = WIRE_CORRECT};
-    struct wire_correct *correct = &frame.correct;
+    struct wire_correct *correct = &peer->correct;
 
-    if (!peer->welcomed || verdict == VERDICT_NONE || verdict == VERDICT_SILENT)
+    peer->correct_due = peer->welcomed && verdict != VERDICT_NONE && verdict != VERDICT_SILENT;
+    if (!peer->correct_due)
         return;
-    correct->departure.sent = *now;
-    correct->round = master->round;
+    *correct = (struct wire_correct){.round = master->round};
     correct->epoch = peer->epoch;
     correct->state = (uint8_t)(master->formed && !master->quorum
                                    ? SYNC_HOLDOVER
@@ -140,9 +137,7 @@ static void correct_peer(struct master *master, uint32_t slot, const struct read
     correct->counted = (uint16_t)master->counted;
     correct->present = (uint16_t)master->present;
     if (master->formed)
-        fill_map(master, peer, now->raw_ns, correct);
-    frame.sequence = master_next_sequence(peer);
-    actions_send(actions, slot, &frame);
+        fill_map(master, peer, raw_ns, correct);
 }
 
 /* The master's own clock: theta = 0, f = 0. */
@@ -170,9 +165,9 @@ static void correct_own(struct master *master)
         discipline_disown(master->discipline);
 }
 
-void master_correct(struct master *master, const struct reading *now, struct actions *actions)
+void master_correct(struct master *master, int64_t raw_ns)
 {
     correct_own(master);
     for (uint32_t i = 0; i < master->peer_count; i++)
-        correct_peer(master, i, now, actions);
+        correct_peer(master, &master->peers[i], raw_ns);
 }

@@ -383,7 +383,7 @@ void master_decide(struct master *master, const struct reading *now, struct acti
         publish(master, &ballot);
         master->spread_ns = master_ballot_spread(&ballot);
         measure_mean(master, &ballot);
-        master_correct(master, now, actions);
+        master_correct(master, now->raw_ns);
         if (master->formed)
             note_round(master, &ballot, now, actions);
     }

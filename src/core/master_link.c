@@ -26,7 +26,7 @@ double master_link_doubt(const struct peer *peer)
 void master_link_reset(struct peer *peer)
 {
     estimator_reset(peer->estimator);
-    peer->told = false;
+    peer->told = peer->correct_due = false;
     peer->correct_sequence = 0;
     peer->departures.waiting = false;
     peer->departures.sequence = 0;

@@ -38,15 +38,22 @@ static int64_t answer_time(const struct master *master)
 
 /* The slaves take turns: what left at once would wait for each other at every device that they
  * share, and so would the answers; always the same ones most, which looks like an offset. */
-static void begin_exchange(struct master *master)
+static void begin_turns(struct master *master, enum phase phase, int64_t raw_ns)
 {
     int64_t slaves = 0;
 
     for (size_t i = 0; i < master->peer_count; i++)
         slaves += master->peers[i].welcomed;
+    master->phase = phase;
     master->turn = 0;
-    master->turn_raw_ns = master->start_raw_ns + (int64_t)master->exchange * EXCHANGE_GAP_NS;
+    master->turn_raw_ns = raw_ns;
     master->turn_ns = slaves > 0 ? EXCHANGE_GAP_NS / slaves : 0;
+}
+
+static void begin_exchange(struct master *master)
+{
+    begin_turns(master, PHASE_POLLING,
+                master->start_raw_ns + (int64_t)master->exchange * EXCHANGE_GAP_NS);
 }
 
 static void begin(struct master *master, const struct reading *now)
@@ -74,7 +81,6 @@ static void begin(struct master *master, const struct reading *now)
     master->next_raw_ns += interval_ns;
     if (master->next_raw_ns <= master->deadline_raw_ns)
         master->next_raw_ns = now->raw_ns + interval_ns;
-    master->phase = PHASE_POLLING;
     begin_exchange(master);
 }
 
@@ -102,23 +108,54 @@ static void tell_interval(struct master *master, struct actions *actions)
     master->interval_changed = false;
 }
 
-/* Everyone whose turn it is. */
-static void take_turns(struct master *master, const struct reading *now, struct actions *actions)
+static void correct_peer(struct master *master, uint32_t slot, const struct reading *now,
+                         struct actions *actions)
 {
-    if (master->interval_changed)
-        tell_interval(master, actions);
+    struct peer *peer = &master->peers[slot];
+    struct wire_frame frame = {.type = WIRE_CORRECT, .correct = peer->correct};
+
+    if (!peer->correct_due)
+        return;
+    peer->correct_due = false;
+    frame.correct.departure.sent = *now;
+    frame.sequence = master_next_sequence(peer);
+    actions_send(actions, slot, &frame);
+}
+
+/* Everyone whose turn it is; true after the last one. */
+static bool take_turns(struct master *master, const struct reading *now, struct actions *actions)
+{
     for (; master->turn < master->peer_count; master->turn++) {
         if (!master->peers[master->turn].welcomed)
             continue;
         if (master->turn_raw_ns > now->raw_ns)
-            return;
-        poll_peer(master, master->turn, now, actions);
+            return false;
+        if (master->phase == PHASE_POLLING)
+            poll_peer(master, master->turn, now, actions);
+        else
+            correct_peer(master, master->turn, now, actions);
         master->turn_raw_ns += master->turn_ns;
     }
+    return true;
+}
+
+static void poll_everyone(struct master *master, const struct reading *now, struct actions *actions)
+{
+    if (master->interval_changed)
+        tell_interval(master, actions);
+    if (!take_turns(master, now, actions))
+        return;
     if (++master->exchange == master->exchanges)
         master->phase = PHASE_WAITING;
     else
         begin_exchange(master);
+}
+
+static void correct_everyone(struct master *master, const struct reading *now,
+                             struct actions *actions)
+{
+    if (take_turns(master, now, actions))
+        master->phase = PHASE_IDLE;
 }
 
 static bool is_waited_for(const struct peer *peer)
@@ -143,6 +180,7 @@ int64_t master_round_wake_at(const struct master *master)
 {
     switch (master->phase) {
     case PHASE_POLLING:
+    case PHASE_CORRECTING:
         return master->turn_raw_ns;
     case PHASE_WAITING:
         return master->deadline_raw_ns;
@@ -156,14 +194,27 @@ void master_round_wake(struct master *master, const struct reading *now, struct 
 {
     bool due = now->raw_ns >= master_round_wake_at(master);
 
-    if (master->phase == PHASE_IDLE && due)
+    switch (master->phase) {
+    case PHASE_IDLE:
+        if (!due)
+            break;
         begin(master, now);
-    if (master->phase == PHASE_POLLING && now->raw_ns >= master_round_wake_at(master)) {
-        take_turns(master, now, actions);
-        return;
-    }
-    if (master->phase == PHASE_WAITING && (due || master_round_complete(master))) {
-        master->phase = PHASE_IDLE;
+        poll_everyone(master, now, actions);
+        break;
+    case PHASE_POLLING:
+        if (due)
+            poll_everyone(master, now, actions);
+        break;
+    case PHASE_WAITING:
+        if (!due && !master_round_complete(master))
+            break;
         master_decide(master, now, actions);
+        begin_turns(master, PHASE_CORRECTING, now->raw_ns);
+        correct_everyone(master, now, actions);
+        break;
+    case PHASE_CORRECTING:
+        if (due)
+            correct_everyone(master, now, actions);
+        break;
     }
 }

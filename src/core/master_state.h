@@ -82,6 +82,8 @@ struct peer {
     int64_t jump_said_raw_ns; /* ... which was then; 0: never */
     struct reading slave;  /* its clock when it sent its last REPLY */
     double freq_ppb;       /* its frequency in force then */
+    bool correct_due;          /* that of the last decision, when its turn comes */
+    struct wire_correct correct;
     uint32_t correct_sequence; /* last CORRECT sent, and when */
     int64_t correct_raw_ns;
     uint32_t poll_sequence;    /* last POLL whose departure the kernel told */
@@ -105,9 +107,10 @@ struct mean {
 };
 
 enum phase {
-    PHASE_IDLE,    /* until the next beat */
-    PHASE_POLLING, /* exchanges are going out */
-    PHASE_WAITING, /* all are out, answers are missing */
+    PHASE_IDLE,       /* until the next beat */
+    PHASE_POLLING,    /* exchanges are going out */
+    PHASE_WAITING,    /* all are out, answers are missing */
+    PHASE_CORRECTING, /* what was decided is going out */
 };
 
 struct absent;
@@ -130,7 +133,7 @@ struct master {
     uint32_t round;
     unsigned exchange;         /* next to go out */
     unsigned exchanges;        /* of this round */
-    uint32_t turn;             /* in this exchange: the slot that is polled next, ... */
+    uint32_t turn;             /* in this exchange: the slot that is next, ... */
     int64_t turn_raw_ns;       /* ... when, ... */
     int64_t turn_ns;           /* ... and how long before the one after it */
     int64_t start_raw_ns;      /* of this round */
@@ -251,7 +254,8 @@ void master_form(struct master *master, struct ballot *ballot, struct actions *a
 /* master_correct.c */
 /* Of what was measured of this slave, against the group's time. */
 double master_offset_sd(const struct master *master, const struct peer *peer);
-void master_correct(struct master *master, const struct reading *now, struct actions *actions);
+/* The master's own clock at once; the slaves' CORRECTs are due. */
+void master_correct(struct master *master, int64_t raw_ns);
 
 /* master_decide.c */
 void master_decide(struct master *master, const struct reading *now, struct actions *actions);

@@ -65,9 +65,7 @@ static void perform_send(struct world *world, struct node *node, const struct ac
     struct connection *connection = net_find(world, node->index, action->peer);
     int to = node->index == 0 ? END_SLAVE : END_MASTER;
     struct reading stamp = {0};
-    struct wire_frame frame;
     struct item *item;
-    unsigned faults;
     uint32_t sequence;
     int64_t told_ns;
     uint8_t type;
@@ -91,9 +89,6 @@ static void perform_send(struct world *world, struct node *node, const struct ac
     }
     if (!action->send.stamped)
         return;
-    if (action->send.bytes[1] == WIRE_CORRECT &&
-        wire_decode(action->send.bytes, action->send.length, WIRE_MINOR, &frame, &faults) == 0)
-        truth_verdict(world->truth, connection->node, &frame.correct);
     report_sent(world, node, action, stamp.raw_ns);
     if (told_ns == INT64_MAX)
         return;

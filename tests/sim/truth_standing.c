@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "world_state.h"
 
+#include "core/view.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -70,10 +72,19 @@ void truth_heal(struct truth *truth, unsigned node)
         clear(fortune);
 }
 
-void truth_verdict(struct truth *truth, unsigned node, const struct wire_correct *correct)
+/* Of this round, about this clock. */
+static void take_verdict(struct truth *truth, uint32_t round, const struct clock_view *view)
 {
-    truth->fortunes[node].verdict = correct->verdict;
-    truth->fortunes[node].round = correct->round;
+    if (view->verdict == VERDICT_NONE || view->verdict == VERDICT_SILENT)
+        return;
+    for (unsigned i = 0; i < truth->world->count; i++) {
+        struct fortune *fortune = &truth->fortunes[i];
+
+        if (strcmp(truth->world->nodes[i].name, view->name) != 0)
+            continue;
+        fortune->verdict = view->verdict;
+        fortune->round = round;
+    }
 }
 
 static bool counts(uint8_t verdict)
@@ -81,18 +92,17 @@ static bool counts(uint8_t verdict)
     return verdict == VERDICT_COUNTED || verdict == VERDICT_REFERENCE;
 }
 
-/* Follows the CORRECTs of its round. */
 static void take_round(struct truth *truth, const struct note *note)
 {
     struct world *world = truth->world;
-    struct fortune *own = &truth->fortunes[0];
+    const struct master *master = world->nodes[0].master;
     struct reading now = node_read(&world->nodes[0], world->now_ns);
-    struct summary summary;
+    struct clock_view view;
     bool any = false;
 
-    node_summary(&world->nodes[0], &now, &summary);
-    own->verdict = summary.verdict;
-    own->round = note->round;
+    for (size_t i = 0; i < master_views(master); i++)
+        if (master_view(master, i, &now, &view))
+            take_verdict(truth, note->round, &view);
     for (unsigned i = 0; i < world->count; i++) {
         const struct fortune *fortune = &truth->fortunes[i];
 

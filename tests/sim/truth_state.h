@@ -85,7 +85,6 @@ void truth_rebase_slope(struct truth *truth, unsigned node);
 /* truth_standing.c: who belongs to the group's time. */
 void truth_fault(struct truth *truth, unsigned node, const struct scenario_event *event,
                  int64_t end_ns);
-void truth_verdict(struct truth *truth, unsigned node, const struct wire_correct *correct);
 void truth_note(struct truth *truth, unsigned node, const struct note *note);
 void truth_heal(struct truth *truth, unsigned node);
 void truth_started(struct truth *truth, unsigned node);

@@ -259,6 +259,35 @@ static void all_whose_turn_has_passed_are_polled(void **state)
     probe_free(&scene.probe);
 }
 
+static void what_is_decided_goes_out_in_turns(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct wire_frame correct;
+    int64_t first_ns;
+
+    begin(&scene, SLOW_NS, 1);
+    for (int i = 0; i < SLAVES; i++)
+        join(&scene, CLOCK_KIND_KERNEL);
+    scene.answering = SLAVES;
+    next_round(&scene);
+    next_round(&scene);
+    while (!probe_sent(&scene.probe, 0, WIRE_CORRECT, &correct)) {
+        wake(&scene);
+        answer(&scene);
+    }
+    first_ns = scene.probe.now.raw_ns;
+    for (uint32_t i = 1; i < SLAVES; i++) {
+        assert_false(probe_sent(&scene.probe, i, WIRE_CORRECT, &correct));
+        wake(&scene);
+        assert_true(probe_sent(&scene.probe, i, WIRE_CORRECT, &correct));
+        assert_int_equal(correct.correct.round, round_of(&scene));
+        assert_int_equal(correct.correct.departure.sent.raw_ns, scene.probe.now.raw_ns);
+        assert_int_equal(scene.probe.now.raw_ns - first_ns, i * EXCHANGE_GAP_NS / SLAVES);
+    }
+    probe_free(&scene.probe);
+}
+
 static void configure(struct scene *scene, int64_t interval_ns)
 {
     struct master_config config = probe_master_config();
@@ -361,6 +390,7 @@ int main(void)
         cmocka_unit_test(whoever_joins_starts_it_again_soon),
         cmocka_unit_test(a_suspended_clock_is_not_on_its_way),
         cmocka_unit_test(slaves_take_turns),
+        cmocka_unit_test(what_is_decided_goes_out_in_turns),
         cmocka_unit_test(all_whose_turn_has_passed_are_polled),
         cmocka_unit_test(another_interval_is_told_once_before_the_next_poll),
         cmocka_unit_test(a_shorter_interval_counts_from_now_on),
