@@ -32,10 +32,11 @@
 #define LOOK_US 50000
 #define ASKS_MIN 200
 #define ASKS_MAX 100000
-#define KNOWN_S 200e-9
+#define KNOWN_S 200e-9     /* so well a constant need not be known better, ... */
+#define KNOWN_MOST_S 5e-6  /* ... and worse it is not known */
 /* A machine that is being booted has more to do, and less of this host to do it with while asked. */
 #define ASK_S 0.3
-#define ASK_AGAIN_S 2.0
+#define ASK_AGAIN_S 1.0
 #define SET_S 2.0
 
 struct machine {
@@ -144,7 +145,8 @@ static void calibrate(struct machine *machine)
             break;
     }
     page->listening = 0;
-    machine->known = asks >= ASKS_MIN && starts != 0 && starts == page->starts;
+    machine->known = asks >= ASKS_MIN && (double)(most - least) < KNOWN_MOST_S * hz &&
+                     starts != 0 && starts == page->starts;
     machine->starts = starts;
     machine->asked_tsc = page_tsc();
     if (asks > 0)

@@ -46,7 +46,7 @@ class Lab:
         for machine in self.machines:
             machine.connect()
         self.in_parallel(Machine.await_boot)
-        self.truth.start([machine.directory + "/page" for machine in self.machines])
+        self.truth.start([machine.directory + "/page" for machine in self.machines], self.quiet)
         for machine, offset in zip(self.machines, offset_ms):
             machine.set_clock(offset)
             if self.quiet:
