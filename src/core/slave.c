@@ -285,6 +285,18 @@ static void take_bye(struct slave *slave, const struct wire_bye *bye, struct act
     session_end(slave, bye->reason, actions);
 }
 
+/* What nobody can read.  Of another version it is said what to do about it, in one line. */
+static void take_garbage(struct slave *slave, unsigned faults, struct actions *actions)
+{
+    if (faults & WIRE_FAULT_VERSION && !slave->session.welcomed) {
+        slave->refused[refusal_from_faults(faults)]++;
+        refuse_peer(slave, BYE_VERSION, actions);
+        return;
+    }
+    refuse(slave, refusal_from_faults(faults), actions);
+    session_close(slave, faults & WIRE_FAULT_VERSION ? BYE_VERSION : BYE_PROTOCOL, actions);
+}
+
 static void take_frame(struct slave *slave, const struct event *event, struct actions *actions)
 {
     struct wire_frame frame;
@@ -296,8 +308,7 @@ static void take_frame(struct slave *slave, const struct event *event, struct ac
         slave->session.heard_raw_ns = event->now.raw_ns;
     if (wire_decode(event->frame.bytes, event->frame.length, slave->session.minor, &frame,
                     &faults) < 0) {
-        refuse(slave, refusal_from_faults(faults), actions);
-        session_close(slave, faults & WIRE_FAULT_VERSION ? BYE_VERSION : BYE_PROTOCOL, actions);
+        take_garbage(slave, faults, actions);
         return;
     }
     if (!wire_sequence_follows(slave->session.heard_sequence, frame.sequence)) {
