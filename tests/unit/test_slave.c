@@ -134,25 +134,6 @@ static void another_group_is_left(void **state)
     probe_free(&probe);
 }
 
-/* In one line, which says what to do. */
-static void a_master_of_another_version_is_left(void **state)
-{
-    (void)state;
-    struct wire_frame frame = {.type = WIRE_BYE, .bye = {.reason = BYE_VERSION}};
-    uint8_t bytes[WIRE_FRAME_MAX];
-    struct probe probe;
-    size_t length;
-
-    connected(&probe);
-    assert_int_equal(wire_encode(&frame, bytes, &length), 0);
-    bytes[0] = WIRE_VERSION + 1;
-    probe_bytes(&probe, 0, bytes, length);
-    probe_assert_dismissed(&probe, 0, BYE_VERSION);
-    assert_int_equal(probe_note(&probe, NOTE_PEER_REFUSED)->reason, BYE_VERSION);
-    assert_null(probe_note(&probe, NOTE_FRAME_REFUSED));
-    probe_free(&probe);
-}
-
 static void a_frame_that_cannot_be_ends_the_connection(void **state)
 {
     (void)state;
@@ -495,7 +476,6 @@ int main(void)
         cmocka_unit_test(nothing_is_obeyed_before_welcome),
         cmocka_unit_test(a_masters_words_only),
         cmocka_unit_test(another_group_is_left),
-        cmocka_unit_test(a_master_of_another_version_is_left),
         cmocka_unit_test(a_frame_that_cannot_be_ends_the_connection),
         cmocka_unit_test(a_correction_is_obeyed_and_reported),
         cmocka_unit_test(what_was_applied_is_measured),

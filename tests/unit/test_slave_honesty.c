@@ -335,9 +335,31 @@ static void patience_can_be_set(void **state)
     probe_free(&probe);
 }
 
+/* In one line, which says what to do. */
+static void a_master_of_another_version_is_left(void **state)
+{
+    (void)state;
+    const struct slave_config config = probe_slave_config();
+    struct wire_frame frame = {.type = WIRE_BYE, .bye = {.reason = BYE_VERSION}};
+    uint8_t bytes[WIRE_FRAME_MAX];
+    struct probe probe;
+    size_t length;
+
+    probe_slave(&probe, &config);
+    probe_up(&probe, 0);
+    assert_int_equal(wire_encode(&frame, bytes, &length), 0);
+    bytes[0] = WIRE_VERSION + 1;
+    probe_bytes(&probe, 0, bytes, length);
+    probe_assert_dismissed(&probe, 0, BYE_VERSION);
+    assert_int_equal(probe_note(&probe, NOTE_PEER_REFUSED)->reason, BYE_VERSION);
+    assert_null(probe_note(&probe, NOTE_FRAME_REFUSED));
+    probe_free(&probe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_master_of_another_version_is_left),
         cmocka_unit_test(a_frame_is_heard_once_and_in_order),
         cmocka_unit_test(numbers_go_round_and_leave_out_0),
         cmocka_unit_test(what_was_said_on_another_connection_counts_for_nothing),
