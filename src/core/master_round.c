@@ -192,29 +192,25 @@ int64_t master_round_wake_at(const struct master *master)
 
 void master_round_wake(struct master *master, const struct reading *now, struct actions *actions)
 {
-    bool due = now->raw_ns >= master_round_wake_at(master);
+    bool complete = master->phase == PHASE_WAITING && master_round_complete(master);
 
+    if (now->raw_ns < master_round_wake_at(master) && !complete)
+        return;
     switch (master->phase) {
     case PHASE_IDLE:
-        if (!due)
-            break;
         begin(master, now);
         poll_everyone(master, now, actions);
         break;
     case PHASE_POLLING:
-        if (due)
-            poll_everyone(master, now, actions);
+        poll_everyone(master, now, actions);
         break;
     case PHASE_WAITING:
-        if (!due && !master_round_complete(master))
-            break;
         master_decide(master, now, actions);
         begin_turns(master, PHASE_CORRECTING, now->raw_ns);
         correct_everyone(master, now, actions);
         break;
     case PHASE_CORRECTING:
-        if (due)
-            correct_everyone(master, now, actions);
+        correct_everyone(master, now, actions);
         break;
     }
 }

@@ -72,19 +72,24 @@ void truth_heal(struct truth *truth, unsigned node)
         clear(fortune);
 }
 
+/* NULL: none is called so. */
+static struct fortune *fortune_named(struct truth *truth, const char *name)
+{
+    for (unsigned i = 0; i < truth->world->count; i++)
+        if (strcmp(truth->world->nodes[i].name, name) == 0)
+            return &truth->fortunes[i];
+    return NULL;
+}
+
 /* Of this round, about this clock. */
 static void take_verdict(struct truth *truth, uint32_t round, const struct clock_view *view)
 {
-    if (view->verdict == VERDICT_NONE || view->verdict == VERDICT_SILENT)
-        return;
-    for (unsigned i = 0; i < truth->world->count; i++) {
-        struct fortune *fortune = &truth->fortunes[i];
+    struct fortune *fortune = fortune_named(truth, view->name);
 
-        if (strcmp(truth->world->nodes[i].name, view->name) != 0)
-            continue;
-        fortune->verdict = view->verdict;
-        fortune->round = round;
-    }
+    if (!fortune || view->verdict == VERDICT_NONE || view->verdict == VERDICT_SILENT)
+        return;
+    fortune->verdict = view->verdict;
+    fortune->round = round;
 }
 
 static bool counts(uint8_t verdict)
@@ -123,11 +128,10 @@ static void take_round(struct truth *truth, const struct note *note)
 
 static void take_exclusion(struct truth *truth, const struct note *note)
 {
-    struct world *world = truth->world;
+    struct fortune *fortune = fortune_named(truth, note->name);
 
-    for (unsigned i = 0; i < world->count; i++)
-        if (strcmp(world->nodes[i].name, note->name) == 0 && truth->fortunes[i].excluded_ns < 0)
-            truth->fortunes[i].excluded_ns = world->now_ns;
+    if (fortune && fortune->excluded_ns < 0)
+        fortune->excluded_ns = truth->world->now_ns;
 }
 
 void truth_note(struct truth *truth, unsigned node, const struct note *note)

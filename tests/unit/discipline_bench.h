@@ -12,16 +12,11 @@
 
 #include <cmocka.h>
 
+#include "bench_limits.h"
 #include "slewed_clock.h"
 
 #define FREQ_PPB 37000.0
 #define BENCH_PARTS 8 /* of the time between two ticks: the clock is looked at after each */
-
-static const struct discipline_limits bench_limits = {.max_slew_ppm = 500,
-                                                      .initial_slew_ppm = 100000,
-                                                      .panic_threshold_ns = 1000 * NS_PER_S,
-                                                      .holdover_limit_ns = 3600 * NS_PER_S,
-                                                      .asymmetry_max_ns = -1};
 
 struct bench {
     struct discipline *discipline;

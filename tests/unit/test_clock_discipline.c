@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The discipline and clock_kernel together, on a kernel that takes the beginning of its seconds
  * in as the real one does. */
-#include "core/discipline.h"
+#include "bench_limits.h"
 #include "policed_clock.h"
 
 #define IDLE_TICKS 8
 #define TICKS 40
 #define SETTLED_NS NS_PER_US
-
-static const struct discipline_limits limits = {.max_slew_ppm = 500,
-                                                .initial_slew_ppm = 100000,
-                                                .panic_threshold_ns = 1000 * NS_PER_S,
-                                                .holdover_limit_ns = 3600 * NS_PER_S,
-                                                .asymmetry_max_ns = -1};
 
 struct group {
     struct policed policed;
@@ -44,7 +38,7 @@ static void begin(struct group *group, int64_t part_ns)
                          .constant = 10,
                          .offset = -300};
 
-    *group = (struct group){.discipline = discipline_new(&limits)};
+    *group = (struct group){.discipline = discipline_new(&bench_limits)};
     assert_non_null(group->discipline);
     police(&group->policed, &usual_limits);
     assert_true(group->policed.port.adjust(group->policed.port.context, &left) >= 0);
