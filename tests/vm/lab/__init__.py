@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import host
 from .channel import Gone
-from .machine import Failed, Machine
+from .machine import PATIENCE, Failed, Machine
 from .truth import Truth
 
 __all__ = ["Failed", "Gone", "Lab"]
@@ -16,39 +16,41 @@ __all__ = ["Failed", "Gone", "Lab"]
 class Lab:
     """lab[1] is the first machine."""
 
-    def __init__(self, images, directory, package, count, ppm=(), offset_ms=(), rtc=(),
-                 quiet=False):
-        """ppm: how fast each machine's clock truly runs with adjtimex at 0; offset_ms: to the
-        host's, once booted; rtc: what QEMU's -rtc base= is told, by machine, else "utc"; quiet:
-        nothing else on this host delays the machines."""
+    def __init__(self, images, directory, package, suite):
+        """The suite says how many MACHINES; PPM: how fast each one's clock truly runs with adjtimex
+        at 0; OFFSET_MS: to the host's, once booted; RTC: what QEMU's -rtc base= is told, by
+        machine, else "utc"; INSTALLED: the package is there from the start; QUIET: nothing else
+        on this host delays the machines."""
         os.makedirs(directory)
         self.directory = directory
         self.package = package
         self.truth = Truth(images + "/truth", directory + "/truth.csv")
-        self.count = count
-        self.quiet = quiet
+        self.count = suite.MACHINES
+        self.quiet = getattr(suite, "QUIET", False)
         self.machines = []
         try:
-            self.start(images, fill(ppm, count), dict(rtc))
-            self.boot(fill(offset_ms, count))
+            self.start(images, suite)
+            self.boot(suite)
         except BaseException:
             self.end()
             raise
 
-    def start(self, images, ppm, rtc):
+    def start(self, images, suite):
+        disk = "disk-installed" if getattr(suite, "INSTALLED", False) else "disk"
+        rtc = getattr(suite, "RTC", {})
         host.make_network(self.count)
         for number in range(1, self.count + 1):
-            khz = round(self.truth.hz / 1e3 / (1 + ppm[number - 1] * 1e-6))
+            khz = round(self.truth.hz / 1e3 / (1 + suite.PPM[number - 1] * 1e-6))
             self.machines.append(Machine(number, "%s/vm%d" % (self.directory, number), images,
-                                         khz, rtc.get(number, "utc"), self.truth))
+                                         disk, khz, rtc.get(number, "utc"), self.truth))
 
-    def boot(self, offset_ms):
+    def boot(self, suite):
         for machine in self.machines:
             machine.connect()
         self.in_parallel(Machine.await_boot)
         self.truth.start([machine.directory + "/page" for machine in self.machines], self.quiet)
-        for machine, offset in zip(self.machines, offset_ms):
-            machine.set_clock(offset)
+        for machine, offset_ms in zip(self.machines, suite.OFFSET_MS):
+            machine.set_clock(offset_ms)
             if self.quiet:
                 host.set_real_time(machine.process, True)
 
@@ -69,10 +71,10 @@ class Lab:
 
     def until(self, what, predicate, timeout):
         """What predicate returns as soon as it is true."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + PATIENCE * timeout
         while not (found := predicate()):
             if time.monotonic() > end:
-                raise Failed("not within %g s: %s" % (timeout, what))
+                raise Failed("not within %g s: %s" % (PATIENCE * timeout, what))
             time.sleep(0.25)
         return found
 
@@ -114,7 +116,3 @@ class Lab:
         for machine in self.machines:
             machine.end()
         host.remove_network(self.count)
-
-
-def fill(values, count):
-    return (list(values) + [0.0] * count)[:count]

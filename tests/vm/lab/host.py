@@ -39,7 +39,7 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def start_qemu(directory, images, number, khz, rtc):
+def start_qemu(directory, images, disk, number, khz, rtc):
     """A machine without KVM.  Its kernel takes khz for the frequency of the TSC and has no other
     clock to find out by, which is how its clock comes to run wrong without adjtimex showing it."""
     with open(directory + "/page", "wb") as page:
@@ -57,7 +57,8 @@ def start_qemu(directory, images, number, khz, rtc):
         "-m", "256", "-smp", "1", "-nodefaults", "-display", "none",
         "-rtc", "base=%s,clock=host" % rtc,
         "-kernel", images + "/vmlinuz", "-append", " ".join(kernel),
-        "-drive", "file=%s/disk,if=none,id=disk,format=raw,snapshot=on,cache=unsafe" % images,
+        "-drive", "if=none,id=disk,format=raw,snapshot=on,cache=unsafe,file=%s/%s" %
+        (images, disk),
         "-device", "nvme,drive=disk,serial=disk",
         "-serial", "file:%s/console" % directory,
         "-netdev", "tap,id=cable,ifname=cable%d,script=no,downscript=no" % number,

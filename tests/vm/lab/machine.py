@@ -12,20 +12,22 @@ import time
 from . import host
 from .channel import Channel, Gone
 
+PATIENCE = 3  # all limits of time are for a quiet host: a busy one gets so many times as much
+
 
 class Failed(Exception):
     """What a test wanted to happen did not."""
 
 
 class Machine:
-    def __init__(self, number, directory, images, khz, rtc, truth):
+    def __init__(self, number, directory, images, disk, khz, rtc, truth):
         self.number = number
         self.name = "vm%d" % number
         self.address = "10.77.0.%d" % number
         self.directory = directory
         self.truth = truth
         os.makedirs(directory)
-        self.process = host.start_qemu(directory, images, number, khz, rtc)
+        self.process = host.start_qemu(directory, images, disk, number, khz, rtc)
         self.channels = []
 
     def connect(self):
@@ -41,7 +43,7 @@ class Machine:
 
     def await_boot(self, timeout=240):
         """Until systemd has started everything."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + PATIENCE * timeout
         while True:
             try:
                 state = self.call("systemctl is-system-running --wait", timeout=timeout)[1].strip()
@@ -62,7 +64,7 @@ class Machine:
             channel = self.channels[0]
             channel.busy.acquire()
         try:
-            status, output, errors = channel.run(command, stdin, timeout)
+            status, output, errors = channel.run(command, stdin, PATIENCE * timeout)
         except Gone as gone:
             raise Gone("%s: %s" % (self.name, gone)) from None
         finally:
