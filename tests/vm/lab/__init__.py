@@ -20,13 +20,13 @@ class Lab:
         """The suite says how many MACHINES; PPM: how fast each one's clock truly runs with adjtimex
         at 0; OFFSET_MS: to the host's, once booted; RTC: what QEMU's -rtc base= is told, by
         machine, else "utc"; INSTALLED: the package is there from the start; QUIET: nothing else
-        on this host delays the machines."""
+        on this host delays the machines, where that is allowed."""
         os.makedirs(directory)
         self.directory = directory
         self.package = package
         self.truth = Truth(images + "/truth", directory + "/truth.csv")
         self.count = suite.MACHINES
-        self.quiet = getattr(suite, "QUIET", False)
+        self.quiet = getattr(suite, "QUIET", False) and host.may_take_precedence()
         self.machines = []
         try:
             self.start(images, suite)

@@ -77,6 +77,16 @@ def start_qemu(directory, images, disk, number, khz, rtc):
                                 preexec_fn=die_with_parent)
 
 
+def may_take_precedence():
+    """Over other processes, as not all containers may."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        return False
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return True
+
+
 def set_real_time(process, on):
     """Nothing else on this host then delays the machine's packets.  Its device threads are above
     its processor's: a busy machine must not starve its own timers.  Only once it has booted."""

@@ -60,7 +60,7 @@ class Truth:
             stdout=subprocess.PIPE, preexec_fn=host.die_with_parent)
         if quiet:  # before the machines, which then are real-time processes too
             os.sched_setscheduler(self.process.pid, os.SCHED_RR, os.sched_param(3))
-        else:
+        elif host.may_take_precedence():
             os.setpriority(os.PRIO_PROCESS, self.process.pid, -15)
         threading.Thread(target=self.record, daemon=True).start()
 
