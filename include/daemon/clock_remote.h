@@ -8,9 +8,10 @@
 
 #include "daemon/clock_kernel.h"
 
-/* How long an answer may take: at first the server may have to be started. */
+/* How long an answer may take: at first the server may have to be started, on a slow machine that
+ * is booting.  Less than the 90 s after which the service manager gives up on this process. */
 #define CLOCK_REMOTE_WAIT_NS NS_PER_S
-#define CLOCK_REMOTE_FIRST_WAIT_NS (10 * NS_PER_S)
+#define CLOCK_REMOTE_FIRST_WAIT_NS (75 * NS_PER_S)
 /* After one that did not come, until one does. */
 #define CLOCK_REMOTE_LATE_WAIT_NS (20 * NS_PER_MS)
 

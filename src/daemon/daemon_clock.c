@@ -4,6 +4,7 @@
 #include "daemon/clock_emulated.h"
 #include "daemon/clock_remote.h"
 #include "daemon/journal.h"
+#include "daemon/notify.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,6 +48,8 @@ static int reach_server(const char *path, struct kernel_port *port)
                       "Cannot reach the process that sets the clock, berkeleyd --clock, at "
                       "%s: %m",
                       path);
+    else
+        notify_status("waiting for the process that sets the clock, berkeleyd --clock");
     return r;
 }
 

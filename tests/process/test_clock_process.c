@@ -21,6 +21,7 @@
 #define SECONDS 10
 #define SYNCHRONISED_SECONDS 60
 #define BLIND_SECONDS 90
+#define LATE_SECONDS 12
 #define SPREAD_NS (500 * NS_PER_US)
 
 struct node {
@@ -196,15 +197,48 @@ static void test_reload(void **state)
     assert_int_equal(process_stop(node.server), 0);
 }
 
-/* It takes 45 s to give up, longer than the units' watchdog gives a server that hangs; meanwhile the
- * other cases run. */
+/* It takes 45 s to give up, longer than the units' watchdog gives a server that hangs, and 12 s to
+ * be slower than most; meanwhile the other cases run. */
 static struct harness *aside;
-static struct node blind;
+static struct node blind, patient;
+static struct notify *patience;
+static int64_t late_ns;
 
-static int begin_blind(void **state)
+static void begin_late(void)
+{
+    const char *arguments[] = {"--slave", "-c", NULL, NULL}, *environment[] = {NULL, NULL};
+    struct process_options options = {.arguments = arguments, .environment = environment};
+
+    patient = make_node(aside, "patient", harness_port(), 0);
+    patient.server = serve(aside, &patient);
+    process_signal(patient.server, SIGSTOP);
+    arguments[2] = patient.config;
+    environment[0] = patient.variable;
+    options.notify = patience = notify_open(aside);
+    patient.daemon = process_spawn(aside, &options);
+    late_ns = harness_deadline(LATE_SECONDS);
+}
+
+/* A machine that boots may take long to start the server. */
+static void test_late_server(void **state)
+{
+    (void)state;
+    while (harness_wait(aside, late_ns))
+        assert_int_equal(notify_count(patience, "READY=1"), 0);
+    assert_true(process_running(patient.daemon));
+    assert_int_equal(notify_count(patience, "STATUS=waiting for the process that sets the clock, "
+                                            "berkeleyd --clock"),
+                     1);
+    process_signal(patient.server, SIGCONT);
+    assert_true(process_wait_line(patient.daemon, "started as slave", SECONDS));
+    assert_int_equal(process_stop(patient.daemon), 0);
+}
+
+static int begin_aside(void **state)
 {
     (void)state;
     aside = harness_new();
+    begin_late();
     blind = make_node(aside, "blind", harness_port(), 0);
     blind.server = serve(aside, &blind);
     blind.daemon = spawn(aside, &blind, "--slave");
@@ -222,7 +256,7 @@ static void test_blind(void **state)
     assert_int_equal(process_count_lines(blind.daemon, "out of reach for too long"), 1);
 }
 
-static int end_blind(void **state)
+static int end_aside(void **state)
 {
     (void)state;
     return harness_free(aside) ? 0 : -1;
@@ -233,9 +267,14 @@ static int end_blind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_group),     TEST(test_nobody_there), TEST(test_a_second_daemon),
-        TEST(test_no_socket), TEST(test_reload),       cmocka_unit_test(test_blind),
+        TEST(test_group),
+        TEST(test_nobody_there),
+        TEST(test_a_second_daemon),
+        TEST(test_no_socket),
+        TEST(test_reload),
+        cmocka_unit_test(test_late_server),
+        cmocka_unit_test(test_blind),
     };
 
-    return cmocka_run_group_tests(tests, begin_blind, end_blind);
+    return cmocka_run_group_tests(tests, begin_aside, end_aside);
 }

@@ -7,6 +7,7 @@ import socket
 import threading
 
 ANSWER_S = 5
+LATE_S = 20  # after a command's timeout, by when the agent has ended it
 
 
 class Gone(Exception):
@@ -30,7 +31,7 @@ class Channel:
         self.synchronise(ANSWER_S)
         text = command.encode()
         head = "RUN %d %d %d\n" % (math.ceil(timeout), len(text), len(stdin))
-        self.socket.settimeout(timeout + 60)
+        self.socket.settimeout(timeout + LATE_S)
         try:
             self.socket.sendall(head.encode() + text + stdin)
             status, output, errors = map(int, self.line().split()[1:])

@@ -139,12 +139,13 @@ class Machine:
                                           "--job-mode=replace-irreversibly"))
 
     def start_again(self, act):
-        boot = self.run("cat /proc/sys/kernel/random/boot_id")
+        question = "cat /proc/sys/kernel/random/boot_id"
+        boot = self.run(question)
         act()
-        end = time.monotonic() + 240
+        end = time.monotonic() + PATIENCE * 240
         while True:
-            try:
-                if self.run("cat /proc/sys/kernel/random/boot_id") != boot:
+            try:  # not for long: a question that goes down with the machine has no answer
+                if self.run(question, timeout=2) != boot:
                     break
             except (Gone, Failed):
                 pass
