@@ -10,7 +10,7 @@ from .channel import Gone
 from .machine import PATIENCE, Failed, Machine
 from .truth import Truth
 
-__all__ = ["Failed", "Gone", "Lab"]
+__all__ = ["PATIENCE", "Failed", "Gone", "Lab"]
 
 
 class Lab:

@@ -259,6 +259,8 @@ def test_other_version(lab, report):
 
 def test_cable_in(lab, report):
     """Network cable of vm5 plugged in again after 5 minutes"""
+    if "bound_ns" not in pulled:
+        raise Failed("vm5 was not in holdover")
     lab.until("5 minutes", lambda: lab.truth.now() - pulled["at"] > CABLE_S, CABLE_S)
     held, master = status(lab[5]), status(lab[1])
     off_ms = offset_ms(lab, 5)

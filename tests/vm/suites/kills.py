@@ -5,13 +5,15 @@ import json
 import os
 import random
 
+from lab import PATIENCE
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 SEED = int(os.environ.get("BERKELEY_TEST_SEED", "20261123"))
 STA_DAEMON = 0x1 | 0x8 | 0x80   # PLL, FLL, FREQHOLD: mean something under a running daemon only
 STA_UNSYNC = 0x40
 SLEW_MOST_MS = 500              # of each of the kernel's two slews
 TIDY_MOST_MS = 2.5              # berkeleyd(8), once the fast start is ended
-LEARNED_PPM = 2                 # berkeleyd(8): it is kept until another is known to 1 ppm
+LEARNED_PPM = 5                 # berkeleyd(8): it is kept until another is known to 1 ppm
 
 
 def kill_often(lab, machines, kills):
@@ -22,7 +24,7 @@ def kill_often(lab, machines, kills):
         learned_ppm = machine.ctl("status")["frequency_ppb"] / 1e3
         machine.push(HERE + "/kills.pl", "/root/kills.pl")
         seed = random.Random(SEED * 100 + machine.number).randrange(1 << 31)
-        output = machine.run("perl /root/kills.pl %d %d" % (seed, share), timeout=420)
+        output = machine.run("perl /root/kills.pl %d %d %d" % (seed, share, PATIENCE), timeout=420)
         return [dict(json.loads(line), learned_ppm=learned_ppm) for line in output.splitlines()]
 
     return [kill for some in lab.in_parallel(on, machines) for kill in some]
