@@ -199,6 +199,11 @@ int64_t discipline_asymmetry(const struct discipline *discipline);
 int64_t discipline_late_bound(const struct discipline *discipline, const struct reading *now,
                               int64_t late_ns);
 
+/* Can what the clock shows now have come, since the last tick, from what it was told then?  Else
+ * somebody set it, which the next tick will tell; until that, it should not be told to anybody.
+ * Always true of a clock that is not steered. */
+bool discipline_vouches(const struct discipline *discipline, const struct reading *now);
+
 /* What the kernel still had to deliver by itself after the last tick. */
 int64_t discipline_slew_left(const struct discipline *discipline);
 /* The limit in force: that before or that after the first synchronisation. */

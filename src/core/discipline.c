@@ -182,6 +182,23 @@ static int64_t unexplained(const struct discipline *discipline, const struct clo
     return timestamp_abs(foreign_ns) <= tolerance_ns ? 0 : foreign_ns;
 }
 
+/* Nobody knows without a tick what the kernel has delivered: all of it, or nothing yet. */
+bool discipline_vouches(const struct discipline *discipline, const struct reading *now)
+{
+    int64_t span_ns = now->raw_ns - discipline->last.raw_ns;
+    int64_t moved_ns = now->total_ns - discipline->last.total_ns -
+                       timestamp_drift(span_ns, discipline->last_freq_ppb);
+    int64_t slews_ns = timestamp_abs(discipline->last_underway_ns) +
+                       timestamp_abs(discipline->last_ordered_ns) +
+                       timestamp_abs(discipline->last_step_ns);
+
+    if (!discipline->has_last || !discipline->steering || discipline->observed ||
+        discipline->target.hands_off)
+        return true;
+    return timestamp_abs(moved_ns) <=
+           slews_ns + FOREIGN_FLOOR_NS + timestamp_drift(span_ns, FOREIGN_RATE_PPB);
+}
+
 /* A step is made, or the clock refuses it: then it is left to the slews, and still possible. */
 static void notice_step(struct discipline *discipline, const struct clock_status *status,
                         struct discipline_outcome *outcome)

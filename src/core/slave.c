@@ -297,6 +297,16 @@ static void take_garbage(struct slave *slave, unsigned faults, struct actions *a
     session_close(slave, faults & WIRE_FAULT_VERSION ? BYE_VERSION : BYE_PROTOCOL, actions);
 }
 
+/* A clock that somebody has just set says nothing before the next tick and the report of that,
+ * without which the master would take its word.  While the process that sets the clock is away,
+ * there are no ticks. */
+static void take_poll(struct slave *slave, const struct wire_poll *poll, const struct event *event,
+                      struct actions *actions)
+{
+    if (discipline_vouches(slave->discipline, &event->now))
+        slave_say_reply(slave, poll, event, actions);
+}
+
 static void take_frame(struct slave *slave, const struct event *event, struct actions *actions)
 {
     struct wire_frame frame;
@@ -321,7 +331,7 @@ static void take_frame(struct slave *slave, const struct event *event, struct ac
     else if (frame.type == WIRE_WELCOME)
         take_welcome(slave, &frame.welcome, event->now.raw_ns, actions);
     else if (frame.type == WIRE_POLL && slave->session.welcomed)
-        slave_say_reply(slave, &frame.poll, event, actions);
+        take_poll(slave, &frame.poll, event, actions);
     else if (frame.type == WIRE_CORRECT && slave->session.welcomed)
         take_correct(slave, &frame, event, actions);
     else

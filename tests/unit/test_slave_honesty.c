@@ -84,6 +84,46 @@ static void a_frame_is_heard_once_and_in_order(void **state)
     probe_free(&probe);
 }
 
+static bool answers(struct probe *probe)
+{
+    struct wire_frame frame;
+
+    probe_frame(probe, 0, (struct wire_frame){.type = WIRE_POLL});
+    return probe_sent(probe, 0, WIRE_REPLY, &frame);
+}
+
+static void a_clock_that_somebody_set_says_nothing_before_it_was_looked_at(void **state)
+{
+    struct probe probe;
+    struct wire_frame frame;
+
+    (void)state;
+    welcomed(&probe);
+    probe_frame(&probe, 0, correct(&probe, 1, 0));
+    probe_tick(&probe);
+    probe_wait(&probe, 3 * NS_PER_S);
+    assert_true(answers(&probe));
+    probe.now.total_ns += 50 * NS_PER_MS;
+    assert_false(answers(&probe));
+    probe_tick(&probe);
+    assert_true(probe_sent(&probe, 0, WIRE_REPORT, &frame));
+    assert_true(frame.report.foreign);
+    assert_true(answers(&probe));
+    probe_free(&probe);
+}
+
+static void a_clock_that_is_left_alone_may_be_set(void **state)
+{
+    struct probe probe;
+
+    (void)state;
+    welcomed(&probe);
+    probe_tick_status(&probe, &(struct clock_status){.now = probe.now, .observed = true});
+    probe.now.total_ns += 50 * NS_PER_MS;
+    assert_true(answers(&probe));
+    probe_free(&probe);
+}
+
 static void numbers_go_round_and_leave_out_0(void **state)
 {
     (void)state;
@@ -363,6 +403,8 @@ int main(void)
         cmocka_unit_test(a_frame_is_heard_once_and_in_order),
         cmocka_unit_test(numbers_go_round_and_leave_out_0),
         cmocka_unit_test(what_was_said_on_another_connection_counts_for_nothing),
+        cmocka_unit_test(a_clock_that_somebody_set_says_nothing_before_it_was_looked_at),
+        cmocka_unit_test(a_clock_that_is_left_alone_may_be_set),
         cmocka_unit_test(a_later_welcome_changes_the_interval_only),
         cmocka_unit_test(the_same_welcome_is_no_map),
         cmocka_unit_test(a_correction_beyond_panic_is_not_taken_up),
