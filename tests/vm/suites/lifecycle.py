@@ -2,6 +2,7 @@
 """The life of the service under systemd, as README.md and berkeleyd(8) tell it to a user."""
 
 import json
+import re
 import time
 
 MACHINES = 2
@@ -11,6 +12,7 @@ OFFSET_MS = [200, -200]
 ROLES = {1: "master", 2: "slave"}
 CAP_SYS_TIME = 1 << 25
 CONFIGURATION = "/etc/berkeley.conf"
+LEARNED_PPM = 20    # two clocks go on learning for minutes; one forgotten is off by more
 
 
 def service(machine):
@@ -111,9 +113,9 @@ def test_start(lab, report):
     report.check("systemctl enable --now", True, "%.1f s" % (lab.truth.now() - begun))
     await_synchronised(lab, report, begun)
     for machine in lab.machines:
-        sentence = show(machine, service(machine), "StatusText")
-        report.check(machine.name + ": STATUS says so", "synchronised: offset" in sentence,
-                     sentence)
+        sentence = lab.until(machine.name + ": STATUS says so", lambda: re.search(
+            "^(.*, )?synchronised: offset.*", show(machine, service(machine), "StatusText")), 10)
+        report.check(machine.name + ": STATUS says so", True, sentence.group())
         answer = machine.run("timedatectl show -p NTP -p NTPSynchronized").split()
         report.check(machine.name + ": timedatectl", answer == ["NTP=yes", "NTPSynchronized=yes"],
                      " ".join(answer))
@@ -298,7 +300,7 @@ def test_upgrade(lab, report):
         report.check(machine.name + ": it is still enabled", unit_file == "enabled", unit_file)
         moved = max(abs(row[machine.number].kernel_ppm - ppb / 1e3)
                     for row in lab.truth.rows(begun))
-        report.check(machine.name + ": the frequency learned stays in force", moved < 5,
+        report.check(machine.name + ": the frequency learned stays in force", moved < LEARNED_PPM,
                      "within %.1f ppm of %.1f" % (moved, ppb / 1e3))
     check_never_back(lab, report, begun)
 
