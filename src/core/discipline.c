@@ -160,6 +160,13 @@ static void forget(struct discipline *discipline, struct discipline_outcome *out
     outcome->events |= DISCIPLINE_JUMPED;
 }
 
+/* What A did since the last tick but for the frequency of then. */
+static int64_t moved_since(const struct discipline *discipline, const struct reading *now)
+{
+    return now->total_ns - discipline->last.total_ns -
+           timestamp_drift(now->raw_ns - discipline->last.raw_ns, discipline->last_freq_ppb);
+}
+
 /* What A did since the last tick that was not ordered, taken that the step of then was made, or
  * that it was not; 0: nothing that could not be the clock's own. */
 static int64_t unexplained(const struct discipline *discipline, const struct clock_status *status,
@@ -169,9 +176,8 @@ static int64_t unexplained(const struct discipline *discipline, const struct clo
     int64_t late_ns = timestamp_clamp(span_ns, FOREIGN_LATE_NS);
     int64_t underway_ns = stepped ? 0 : discipline->last_underway_ns;
     int64_t delivered_ns = underway_ns + discipline->last_ordered_ns - status->slew_left_ns;
-    int64_t moved_ns = status->now.total_ns - discipline->last.total_ns;
-    int64_t expected_ns = timestamp_drift(span_ns, discipline->last_freq_ppb) + delivered_ns;
-    int64_t foreign_ns = moved_ns - (stepped ? discipline->last_step_ns : 0) - expected_ns;
+    int64_t foreign_ns = moved_since(discipline, &status->now) - delivered_ns -
+                         (stepped ? discipline->last_step_ns : 0);
     /* Each part deviates by itself, even where they cancel each other out. */
     int64_t slewed_ns = timestamp_abs(underway_ns) + timestamp_abs(delivered_ns - underway_ns);
     int64_t tolerance_ns = FOREIGN_FLOOR_NS + slewed_ns / FOREIGN_SLEW_SHARE +
@@ -185,18 +191,15 @@ static int64_t unexplained(const struct discipline *discipline, const struct clo
 /* Nobody knows without a tick what the kernel has delivered: all of it, or nothing yet. */
 bool discipline_vouches(const struct discipline *discipline, const struct reading *now)
 {
-    int64_t span_ns = now->raw_ns - discipline->last.raw_ns;
-    int64_t moved_ns = now->total_ns - discipline->last.total_ns -
-                       timestamp_drift(span_ns, discipline->last_freq_ppb);
     int64_t slews_ns = timestamp_abs(discipline->last_underway_ns) +
                        timestamp_abs(discipline->last_ordered_ns) +
                        timestamp_abs(discipline->last_step_ns);
 
-    if (!discipline->has_last || !discipline->steering || discipline->observed ||
-        discipline->target.hands_off)
+    if (!discipline->has_last || !discipline->steering || discipline->observed)
         return true;
-    return timestamp_abs(moved_ns) <=
-           slews_ns + FOREIGN_FLOOR_NS + timestamp_drift(span_ns, FOREIGN_RATE_PPB);
+    return timestamp_abs(moved_since(discipline, now)) <=
+           slews_ns + FOREIGN_FLOOR_NS +
+               timestamp_drift(now->raw_ns - discipline->last.raw_ns, FOREIGN_RATE_PPB);
 }
 
 /* A step is made, or the clock refuses it: then it is left to the slews, and still possible. */

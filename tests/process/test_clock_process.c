@@ -45,11 +45,14 @@ static struct timex look(const char *path)
     return timex;
 }
 
-static struct process *spawn(struct harness *harness, const struct node *node, const char *job)
+static struct process *spawn(struct harness *harness, const struct node *node, const char *job,
+                             struct notify *notify)
 {
     const char *const arguments[] = {job, "-c", node->config, NULL};
-    const char *const environment[] = {node->variable, NULL};
-    const struct process_options options = {.arguments = arguments, .environment = environment};
+    bool serves = strcmp(job, "--clock") == 0;
+    const char *const environment[] = {node->variable, serves ? node->memory : NULL, NULL};
+    const struct process_options options = {
+        .arguments = arguments, .environment = environment, .notify = notify};
 
     return process_spawn(harness, &options);
 }
@@ -58,11 +61,7 @@ static struct process *serve(struct harness *harness, struct node *node)
 {
     int64_t deadline = harness_deadline(SECONDS);
     struct notify *notify = notify_open(harness);
-    const char *const arguments[] = {"--clock", "-c", node->config, NULL};
-    const char *const environment[] = {node->variable, node->memory, NULL};
-    const struct process_options options = {
-        .arguments = arguments, .environment = environment, .notify = notify};
-    struct process *process = process_spawn(harness, &options);
+    struct process *process = spawn(harness, node, "--clock", notify);
 
     while (notify_count(notify, "READY=1") == 0)
         assert_true(process_running(process) && harness_wait(harness, deadline));
@@ -117,7 +116,7 @@ static void test_group(void **state)
     for (int i = 0; i < 2; i++) {
         nodes[i].server = serve(harness, &nodes[i]);
         assert_false(is_remembered(harness, names[i]));
-        nodes[i].daemon = spawn(harness, &nodes[i], i == 0 ? "--master" : "--slave");
+        nodes[i].daemon = spawn(harness, &nodes[i], i == 0 ? "--master" : "--slave", NULL);
     }
     for (int i = 0; i < 2; i++) {
         assert_true(wait_status(harness, &nodes[i], STA_PLL | STA_UNSYNC, STA_PLL));
@@ -134,7 +133,7 @@ static void test_group(void **state)
     /* A daemon that dies leaves a clock that nobody has to tidy up. */
     process_kill(nodes[1].daemon);
     assert_true(wait_status(harness, &nodes[1], STA_PLL | STA_FREQHOLD, 0));
-    nodes[1].daemon = spawn(harness, &nodes[1], "--slave");
+    nodes[1].daemon = spawn(harness, &nodes[1], "--slave", NULL);
     for (int i = 0; i < 2; i++)
         assert_true(wait_status(harness, &nodes[i], STA_PLL | STA_UNSYNC, STA_PLL));
     assert_true(clocks_wait_spread(clocks, CLOCKS_ALL, SPREAD_NS, SYNCHRONISED_SECONDS));
@@ -152,7 +151,7 @@ static void test_group(void **state)
 static void test_nobody_there(void **state)
 {
     struct node node = make_node(*state, "alone", harness_port(), 0);
-    struct process *process = spawn(*state, &node, "--slave");
+    struct process *process = spawn(*state, &node, "--slave", NULL);
 
     assert_int_equal(process_wait_exit(process, SECONDS), 1);
     assert_non_null(
@@ -167,9 +166,9 @@ static void test_a_second_daemon(void **state)
     struct process *second;
 
     node.server = serve(*state, &node);
-    node.daemon = spawn(*state, &node, "--slave");
+    node.daemon = spawn(*state, &node, "--slave", NULL);
     assert_true(process_wait_line(node.daemon, "started as slave", SECONDS));
-    second = spawn(*state, &node, "--slave");
+    second = spawn(*state, &node, "--slave", NULL);
     assert_int_equal(process_wait_exit(second, SECONDS), 1);
     assert_true(process_wait_line(node.server, "second daemon", SECONDS));
     assert_true(process_running(node.daemon));
@@ -181,7 +180,7 @@ static void test_no_socket(void **state)
     struct process *process;
 
     *strchr(node.variable, '=') = '\0';
-    process = spawn(*state, &node, "--clock");
+    process = spawn(*state, &node, "--clock", NULL);
     assert_int_equal(process_wait_exit(process, SECONDS), 1);
     assert_non_null(strstr(process_stderr(process), "No socket to serve the clock at"));
 }
@@ -206,16 +205,11 @@ static int64_t late_ns;
 
 static void begin_late(void)
 {
-    const char *arguments[] = {"--slave", "-c", NULL, NULL}, *environment[] = {NULL, NULL};
-    struct process_options options = {.arguments = arguments, .environment = environment};
-
     patient = make_node(aside, "patient", harness_port(), 0);
     patient.server = serve(aside, &patient);
     process_signal(patient.server, SIGSTOP);
-    arguments[2] = patient.config;
-    environment[0] = patient.variable;
-    options.notify = patience = notify_open(aside);
-    patient.daemon = process_spawn(aside, &options);
+    patience = notify_open(aside);
+    patient.daemon = spawn(aside, &patient, "--slave", patience);
     late_ns = harness_deadline(LATE_SECONDS);
 }
 
@@ -241,7 +235,7 @@ static int begin_aside(void **state)
     begin_late();
     blind = make_node(aside, "blind", harness_port(), 0);
     blind.server = serve(aside, &blind);
-    blind.daemon = spawn(aside, &blind, "--slave");
+    blind.daemon = spawn(aside, &blind, "--slave", NULL);
     if (!process_wait_line(blind.daemon, "started as slave", SECONDS))
         return -1;
     process_kill(blind.server);
