@@ -76,7 +76,8 @@ static void add_own(struct master *master, struct ballot *ballot, const struct r
 
     master->own_sight = (struct sight){
         .taken = true, .phase_ns = now->total_ns, .rate_ppb = master->freq_ppb};
-    if (!master->config.discipline && !reference)
+    if ((!master->config.discipline && !reference) ||
+        !discipline_vouches(master->discipline, now))
         return;
     ballot->peers[ballot->count] = NULL;
     ballot->clocks[ballot->count++] =

@@ -307,7 +307,7 @@ static void tick(struct group *group, unsigned node)
     struct order *order = &group->nodes[node].order;
 
     order->soon = false;
-    if (running(&group->nodes[node])) {
+    if (running(&group->nodes[node]) && !group->nodes[node].blind) {
         event.tick = status_of(group, node);
         handle(group, node, &event);
     }

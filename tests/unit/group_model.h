@@ -31,6 +31,7 @@ struct group_node {
     struct actions actions;
     int64_t start_ns, offset_ns; /* where it was put */
     bool observed;            /* its clock is measured only */
+    bool blind;               /* gets no ticks */
     bool deaf;                /* does not read: what is sent to it stays where it is */
     int64_t lie_ns;           /* its REPLYs name an A that is so much too high */
     int64_t asleep_until_ns;  /* suspended */

@@ -198,6 +198,32 @@ static void a_master_set_by_somebody_else_takes_nobody_along(void **state)
     twins_free(&twins);
 }
 
+/* While the process that sets its clock is away, there are no ticks that tell of it, and after half
+ * a minute two clocks that disagree would meet in the middle. */
+static void a_master_set_unnoticed_takes_nobody_along(void **state)
+{
+    (void)state;
+    struct group group;
+    int64_t before_ns;
+
+    group_init(&group, 2);
+    group_start_all(&group);
+    group_run(&group, 2 * MINUTE_NS);
+    group_assert_states(&group, 3, SYNC_SYNCHRONISED);
+    before_ns = group_error(&group, 1);
+    group.nodes[0].blind = true;
+    group_step(&group, 0, 50 * NS_PER_MS);
+    group_run(&group, 45 * NS_PER_S);
+    group_assert_within(group_error(&group, 1), before_ns, 100 * NS_PER_US);
+    assert_int_equal(group_notes(&group, 0, NOTE_FOREIGN_STEP, NULL, 0), 0);
+    group.nodes[0].blind = false;
+    group_run(&group, 5 * MINUTE_NS);
+    assert_int_equal(group_notes(&group, 0, NOTE_FOREIGN_STEP, NULL, 0), 1);
+    group_assert_within(group_error(&group, 1), before_ns, NS_PER_MS);
+    group_assert_states(&group, 3, SYNC_SYNCHRONISED);
+    group_free(&group);
+}
+
 /* How often this clock, or any, has been named as one that is out. */
 static unsigned times_out(const struct group *group, const char *name)
 {
@@ -422,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_liar_that_repents_comes_back),
         cmocka_unit_test(a_clock_set_by_somebody_else_is_brought_back),
         cmocka_unit_test(a_master_set_by_somebody_else_takes_nobody_along),
+        cmocka_unit_test(a_master_set_unnoticed_takes_nobody_along),
         cmocka_unit_test(a_crystal_gone_wild_is_not_followed),
         cmocka_unit_test(two_that_disagree_hold_and_form_afresh),
         cmocka_unit_test(three_that_disagree_hold_and_form_afresh),
