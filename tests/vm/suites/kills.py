@@ -25,6 +25,8 @@ def kill_often(lab, machines, kills):
         machine.push(HERE + "/kills.pl", "/root/kills.pl")
         seed = random.Random(SEED * 100 + machine.number).randrange(1 << 31)
         output = machine.run("perl /root/kills.pl %d %d %d" % (seed, share, PATIENCE), timeout=420)
+        with open(machine.directory + "/kills", "w") as file:
+            file.write(output)
         return [dict(json.loads(line), learned_ppm=learned_ppm) for line in output.splitlines()]
 
     return [kill for some in lab.in_parallel(on, machines) for kill in some]
@@ -50,9 +52,10 @@ def check(report, kills, at_least):
     off = [abs(kill["after"]["ppm"] - kill["learned_ppm"]) for kill in kills]
     ended = [kill for kill in kills if kill["kind"] != "clock"]
     beyond = [abs(kill["moved_us"]) / 1e3 - slew_ms(kill["handed"]) for kill in ended]
-    report.check("SIGKILL while 50 to 150 ms are slewed", len(kills) >= at_least and
-                 all(kill["set_us"] != 0 for kill in kills),
-                 "%d kills: %s; seed %d" % (len(kills), ", ".join(kinds), SEED))
+    report.check("SIGKILL while 50 to 150 ms are slewed", len(kills) >= at_least,
+                 "%d kills of %d: %s; %d of them of a daemon in its fast start; seed %d" %
+                 (len(kills), at_least, ", ".join(kinds),
+                  sum(slew_ms(kill["before"]) > TIDY_MOST_MS for kill in kills), SEED))
     report.check("the slew left is what the kernel was handed, and ends",
                  all(max(abs(kill["handed"]["pll_ns"]) / 1e6,
                          abs(kill["handed"]["adjtime_us"]) / 1e3) <= SLEW_MOST_MS
