@@ -108,7 +108,8 @@ sub begin_slew
 }
 
 for my $kill (1 .. $kills) {
-    my $kind = ('daemon', 'both', 'clock')[$kill % 3];
+    # The last is not of the clock's process alone: a daemon begun anew comes back in seconds.
+    my $kind = ('clock', 'daemon', 'both')[($kills - $kill + 1) % 3];
     my $set_us = begin_slew() or next;
     sleep rand 1.5;
     my @pids = map { pid($_) } @{$units{$kind}};
